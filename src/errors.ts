@@ -1,0 +1,28 @@
+/*
+ * The errors that a caller may want to handle, each with a stable `code`.
+ * In: nothing. Out: error classes; none of their messages ever holds a session ID.
+ */
+
+/** The session is gone (logged out, expired, or never there), so it was neither read nor written. */
+export class SessionEndedError extends Error {
+  readonly code = 'SESSION_ENDED'
+
+  constructor(message = 'The session has ended.') {
+    super(message)
+    this.name = 'SessionEndedError'
+  }
+}
+
+/**
+ * The session store answered with an error, threw, did not answer in time, or is disconnected.
+ *
+ * The store's own error is the `cause` and only there: some clients put the command, and with it the session ID, into it.
+ */
+export class StoreUnavailableError extends Error {
+  readonly code = 'STORE_UNAVAILABLE'
+
+  constructor(message = 'The session store is unavailable.', options?: ErrorOptions) {
+    super(message, options)
+    this.name = 'StoreUnavailableError'
+  }
+}

@@ -1,0 +1,86 @@
+/*
+ * The session cookie, read exactly as express-session reads it.
+ * In: a Cookie header. Out: the session ID that it proves, or why it proves none.
+ */
+import { createSecretKey, KeyObject } from 'node:crypto'
+
+import { parse, serialize } from 'cookie'
+import { sign, unsign } from 'cookie-signature'
+
+import type { RefusalReason } from '../verdict.js'
+
+/** A secret as `SessionOptions.secret` takes it. */
+export type Secret = string | NodeJS.ArrayBufferView | KeyObject
+
+/** A session ID that a signature proves. */
+export interface SignedCookie {
+  readonly sessionID: string
+  /** Signed by another secret than the first: it should be signed anew. */
+  readonly outdated: boolean
+}
+
+/** Why a Cookie header proves no session ID. */
+export type CookieRefusal = Extract<RefusalReason, 'no-cookie' | 'unsigned-cookie' | 'bad-signature' | 'no-session'>
+
+/** Reads and writes the session cookie of one express-session configuration. */
+export interface SessionCookie {
+  readonly name: string
+  read(header: string | undefined): SignedCookie | CookieRefusal
+  /** The signed value, before it is encoded for a header. */
+  sign(sessionID: string): string
+}
+
+/** Makes the reader for a cookie name and its secrets. All secrets verify, in order; the first signs. */
+export function createSessionCookie(name: string, secrets: readonly Secret[]): SessionCookie {
+  const keys = secrets.map(keyOf)
+  const [signingKey] = keys
+  if (signingKey === undefined) throw new TypeError('Option `session.secret` is required.')
+  return {
+    name,
+    sign: (sessionID) => `s:${sign(sessionID, signingKey)}`,
+    read(header) {
+      const value = valueOf(header, name)
+      if (value === undefined || value === '') return 'no-cookie'
+      if (!value.startsWith('s:')) return 'unsigned-cookie'
+      const signed = value.slice(2)
+      for (const key of keys) {
+        const sessionID = unsign(signed, key)
+        if (sessionID === false) continue
+        // express-session makes a new session where the ID is empty (index.js, `if (!req.sessionID)`).
+        return sessionID === '' ? 'no-session' : { sessionID, outdated: key !== signingKey }
+      }
+      return 'bad-signature'
+    },
+  }
+}
+
+/** `name=value` as a browser would send it back. */
+export function cookiePair(cookie: SessionCookie, sessionID: string): string {
+  return serialize(cookie.name, cookie.sign(sessionID))
+}
+
+/*
+ * `cookie` 0.7 is the parser of express-session itself, so splitting, quoting and duplicates are the same by construction.
+ * Its decoding of every cookie is put off to the one that is asked for.
+ */
+function valueOf(header: string | undefined, name: string): string | undefined {
+  if (header?.includes(name) !== true) return undefined
+  const value = parse(header, undecoded)[name]
+  return value?.includes('%') === true ? decoded(value) : value
+}
+
+const undecoded = { decode: (value: string): string => value }
+
+function decoded(value: string): string {
+  try {
+    return decodeURIComponent(value)
+  } catch {
+    return value
+  }
+}
+
+/* A key made once spares every HMAC the making of it. */
+function keyOf(secret: Secret): KeyObject {
+  if (secret instanceof KeyObject) return secret
+  return typeof secret === 'string' ? createSecretKey(secret, 'utf8') : createSecretKey(secret)
+}

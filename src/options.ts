@@ -1,0 +1,203 @@
+/*
+ * What a user may set, checked once.
+ * In: the options as they were given. Out: all of them, with their defaults.
+ */
+import { KeyObject } from 'node:crypto'
+
+import type { SessionOptions, Store } from 'express-session'
+
+import type { CookieSetting } from './handshake/cookie-path.js'
+import type { Secret } from './handshake/cookie.js'
+import { canonicalOrigin, type Origins } from './handshake/origin.js'
+import type { Authorize } from './live/authorize.js'
+
+/** The options of {@link createSessionBridge}. Only `session` is required. */
+export interface SessionBridgeOptions {
+  /**
+   * The very object given to express-session: `app.use(session(sessionOptions))`.
+   *
+   * `store` and `secret` are required here: without a `store`, express-session makes a MemoryStore of its own that nobody
+   * else can reach. `name` (or `key`) and `cookie` are honoured. All secrets verify; the first signs.
+   */
+  session: SessionOptions & { key?: string | undefined }
+  /**
+   * Which pages may connect. Default `'same-origin'`.
+   *
+   * - `'same-origin'`: the Origin's host and port equal the request's Host, and on an encrypted socket its scheme is https.
+   * - a list: exact http(s) origins, such as `'https://app.example.com'`.
+   * - a function: asked for every single value, `'null'` included. Throwing refuses with `authorize-failed`.
+   * - `'any'`: the check is off; any web page can then open a socket as the user who visits it.
+   *
+   * Several values in one header are refused, except with `'any'`.
+   */
+  origins?: Origins | undefined
+  /**
+   * Refuse a request that has no Origin at all. Default `false`: on an upgrade that is no browser.
+   *
+   * Where there is none, a `Sec-Fetch-Site` other than `same-origin` or `none` is refused all the same.
+   */
+  requireOrigin?: boolean | undefined
+  /** Compare `'same-origin'` with the last `X-Forwarded-Host`. Default `false`. Only behind a proxy that sets it. */
+  trustProxy?: boolean | undefined
+  /**
+   * Who may connect, by what the session says. Default: any session. Must return `true` or `false`, or a promise of one.
+   *
+   * Throwing refuses with `authorize-failed` (500) and emits `fault`.
+   */
+  authorize?: Authorize | undefined
+  /** From the upgrade to the 101, everything included, in ms. Default 5 000; then the answer is 503. */
+  handshakeTimeoutMs?: number | undefined
+  /** Handshakes under way. Default 1 000; one more is answered 503. */
+  maxPending?: number | undefined
+  /** Sockets of one session in this process. Default Infinity; one more is answered 429. */
+  maxSocketsPerSession?: number | undefined
+}
+
+/** The options with everything filled in. */
+export interface ResolvedOptions {
+  readonly store: Store
+  readonly secrets: readonly Secret[]
+  readonly cookieName: string
+  readonly cookieSetting: CookieSetting
+  readonly origins: Origins
+  readonly requireOrigin: boolean
+  readonly trustProxy: boolean
+  readonly authorize: Authorize | undefined
+  readonly handshakeTimeoutMs: number
+  readonly maxPending: number
+  readonly maxSocketsPerSession: number
+}
+
+/* Listed so that a misspelt option is an error, not a check that is silently off. */
+const names: Record<keyof SessionBridgeOptions, true> = {
+  session: true,
+  origins: true,
+  requireOrigin: true,
+  trustProxy: true,
+  authorize: true,
+  handshakeTimeoutMs: true,
+  maxPending: true,
+  maxSocketsPerSession: true,
+}
+
+/** @throws {TypeError} that names the option and says what to do. */
+export function resolveOptions(options: SessionBridgeOptions): ResolvedOptions {
+  if (!isObject(options)) throw new TypeError('createSessionBridge takes an object of options; `session` is required.')
+  for (const name of Object.keys(options)) {
+    if (!Object.hasOwn(names, name)) {
+      throw new TypeError(`Option \`${name}\` is unknown. The options are: ${Object.keys(names).join(', ')}.`)
+    }
+  }
+  const { session } = options
+  if (!isObject(session)) {
+    throw new TypeError('Option `session` is required: pass the very object that express-session gets.')
+  }
+  return {
+    store: storeOf(session.store),
+    secrets: secretsOf(session.secret),
+    cookieName: cookieNameOf(session),
+    cookieSetting: cookieSettingOf(session.cookie),
+    origins: originsOf(options.origins),
+    requireOrigin: flag('requireOrigin', options.requireOrigin),
+    trustProxy: flag('trustProxy', options.trustProxy),
+    authorize: functionOf('authorize', options.authorize),
+    handshakeTimeoutMs: durationMs('handshakeTimeoutMs', options.handshakeTimeoutMs, 5_000),
+    maxPending: count('maxPending', options.maxPending, 1_000),
+    maxSocketsPerSession: count('maxSocketsPerSession', options.maxSocketsPerSession, Infinity),
+  }
+}
+
+function storeOf(store: Store | undefined): Store {
+  if (store === undefined) {
+    throw new TypeError(
+      'Option `session.store` is required: without one, express-session makes a MemoryStore of its own that the bridge ' +
+        'cannot reach. Make a store and give it to both.',
+    )
+  }
+  const methods = ['get', 'set', 'destroy', 'on', 'off', 'createSession'] as const
+  const missing = methods.find((method) => !isObject(store) || typeof store[method] !== 'function')
+  if (missing !== undefined) {
+    throw new TypeError(`Option \`session.store\` has no method \`${missing}\`: pass an express-session Store.`)
+  }
+  return store
+}
+
+function secretsOf(secret: unknown): Secret[] {
+  const secrets: unknown[] = Array.isArray(secret) ? secret : [secret]
+  if (secrets.length === 0 || !secrets.every(isSecret)) {
+    throw new TypeError(
+      'Option `session.secret` is required: a string, Buffer or secret KeyObject that is not empty, or a list of them.',
+    )
+  }
+  return [...secrets] as Secret[]
+}
+
+function isSecret(secret: unknown): secret is Secret {
+  if (typeof secret === 'string') return secret !== ''
+  if (secret instanceof KeyObject) return secret.type === 'secret' && secret.symmetricKeySize !== 0
+  return ArrayBuffer.isView(secret) && secret.byteLength > 0
+}
+
+function cookieNameOf({ name, key }: SessionBridgeOptions['session']): string {
+  // express-session, index.js: `opts.name || opts.key || 'connect.sid'`.
+  const cookieName: unknown = (name ?? '') === '' ? ((key ?? '') === '' ? 'connect.sid' : key) : name
+  if (typeof cookieName !== 'string' || !/^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(cookieName)) {
+    throw new TypeError('Option `session.name` is no cookie name: use a token such as the default, `connect.sid`.')
+  }
+  // express-session looks the name up in a plain object, where these are there without any cookie.
+  if (cookieName in Object.prototype) {
+    throw new TypeError(
+      `Option \`session.name\` cannot be ${JSON.stringify(cookieName)}: every object has it. Choose another.`,
+    )
+  }
+  return cookieName
+}
+
+function cookieSettingOf(cookie: unknown): CookieSetting {
+  if (cookie !== undefined && cookie !== null && typeof cookie !== 'function' && !isObject(cookie)) {
+    throw new TypeError('Option `session.cookie` must be an object or a function of the request.')
+  }
+  return cookie ?? undefined
+}
+
+function originsOf(origins: unknown): Origins {
+  if (origins === undefined) return 'same-origin'
+  if (Array.isArray(origins)) return origins.map(canonicalOrigin)
+  if (origins === 'same-origin' || origins === 'any') return origins
+  if (typeof origins === 'function') return origins as Exclude<Origins, string | readonly string[]>
+  throw new TypeError(
+    "Option `origins` must be 'same-origin', 'any', a list such as ['https://app.example.com'], or a function.",
+  )
+}
+
+function functionOf<F>(name: string, value: F | undefined): F | undefined {
+  if (value !== undefined && typeof value !== 'function') throw new TypeError(`Option \`${name}\` must be a function.`)
+  return value
+}
+
+function flag(name: string, value: unknown): boolean {
+  if (value !== undefined && typeof value !== 'boolean')
+    throw new TypeError(`Option \`${name}\` must be true or false.`)
+  return value === true
+}
+
+/* setTimeout takes no more than 2^31 - 1 ms, and fires at once for anything beyond. */
+function durationMs(name: string, value: unknown, byDefault: number): number {
+  if (value === undefined) return byDefault
+  if (typeof value !== 'number' || !(value > 0) || value > 2 ** 31 - 1) {
+    throw new TypeError(`Option \`${name}\` must be a number of milliseconds above 0 and below 2^31.`)
+  }
+  return value
+}
+
+function count(name: string, value: unknown, byDefault: number): number {
+  if (value === undefined) return byDefault
+  if (typeof value !== 'number' || !(value === Infinity || Number.isInteger(value)) || value < 1) {
+    throw new TypeError(`Option \`${name}\` must be a whole number from 1 on, or Infinity.`)
+  }
+  return value
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null
+}

@@ -1,0 +1,121 @@
+/*
+ * The bridge's events and figures.
+ * In: what the stages report. Out: events that never throw back into a stage, and counts.
+ */
+import { EventEmitter } from 'node:events'
+import type { IncomingMessage } from 'node:http'
+
+import type { WebSocket } from 'ws'
+
+import type { SessionContext } from './live/context.js'
+import type { FaultKind, Reports } from './live/reports.js'
+import { refusalStatus, type Refusal, type RefusalReason, type SessionEnd } from './verdict.js'
+
+/** The events of a bridge. */
+export interface SessionBridgeEvents {
+  /** A request was let in. `context` is undefined where it is anonymous. */
+  accept: [context: SessionContext | undefined, ws: WebSocket | undefined]
+  /** A request was not let in, also by `authenticate()`. */
+  refuse: [refusal: Refusal, request: IncomingMessage]
+  /** A connection came to its end. */
+  end: [context: SessionContext, end: SessionEnd]
+  /** Something went wrong outside any call. If nobody listens, it becomes a process warning, at most one of a kind a minute. */
+  fault: [error: Error]
+}
+
+/** What has been counted since the bridge was made. */
+export interface Counts {
+  readonly accepted: number
+  readonly refused: Readonly<Record<RefusalReason, number>>
+  readonly ended: Readonly<Record<SessionEnd['reason'], number>>
+  readonly faults: number
+}
+
+/** What `bridge.stats()` says: the first three are what is now, the others are counted since the bridge was made. */
+export interface SessionBridgeStats extends Counts {
+  /** Handshakes under way. */
+  readonly pending: number
+  /** Open connections of this process that have a session. */
+  readonly sockets: number
+  /** Sessions that these belong to. */
+  readonly sessions: number
+}
+
+const noEnds: Record<SessionEnd['reason'], number> = {
+  destroyed: 0,
+  expired: 0,
+  forbidden: 0,
+  disconnected: 0,
+  unverified: 0,
+  shutdown: 0,
+  closed: 0,
+}
+
+const warningPauseMs = 60_000
+
+/** Counts and tells. */
+export class Reporter implements Reports {
+  readonly #emitter: EventEmitter<SessionBridgeEvents>
+  readonly #refused = Object.fromEntries(Object.keys(refusalStatus).map((reason) => [reason, 0])) as Record<
+    RefusalReason,
+    number
+  >
+  readonly #ended = { ...noEnds }
+  readonly #warnedAt = new Map<FaultKind, number>()
+  #accepted = 0
+  #faults = 0
+
+  constructor(emitter: EventEmitter<SessionBridgeEvents>) {
+    this.#emitter = emitter
+  }
+
+  get counts(): Counts {
+    return { accepted: this.#accepted, refused: { ...this.#refused }, ended: { ...this.#ended }, faults: this.#faults }
+  }
+
+  accepted(context: SessionContext | undefined, ws: WebSocket | undefined): void {
+    this.#accepted += 1
+    this.#guard(() => this.#emitter.emit('accept', context, ws))
+  }
+
+  refused(refusal: Refusal, request: IncomingMessage): void {
+    this.#refused[refusal.reason] += 1
+    this.#guard(() => this.#emitter.emit('refuse', refusal, request))
+  }
+
+  ended(context: SessionContext, end: SessionEnd): void {
+    this.#ended[end.reason] += 1
+    this.#guard(() => context.emit('end', end))
+    this.#guard(() => this.#emitter.emit('end', context, end))
+  }
+
+  fault(kind: FaultKind, error: unknown): void {
+    this.#faults += 1
+    const fault = error instanceof Error ? error : new Error('Something that is no Error was thrown.', { cause: error })
+    try {
+      if (!this.#emitter.emit('fault', fault)) this.#warn(kind, fault)
+    } catch (thrown) {
+      this.#warn('event-listener', thrown)
+    }
+  }
+
+  #guard(emit: () => void): void {
+    try {
+      emit()
+    } catch (error) {
+      this.fault('event-listener', error)
+    }
+  }
+
+  /* The error's own message stays out of it: it is not ours, and may hold a session ID. */
+  #warn(kind: FaultKind, error: unknown): void {
+    const now = performance.now()
+    if (now - (this.#warnedAt.get(kind) ?? -Infinity) < warningPauseMs) return
+    this.#warnedAt.set(kind, now)
+    const name = error instanceof Error ? error.name : typeof error
+    process.emitWarning(`A fault nobody listens for (${kind}, ${name}). Listen for 'fault' on the bridge to see it.`, {
+      type: 'SessionBridgeWarning',
+      code: 'WS_SESSION_BRIDGE_FAULT',
+    })
+  }
+}

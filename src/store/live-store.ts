@@ -1,0 +1,43 @@
+/*
+ * The interface between the bridge and a place where sessions are kept.
+ * In: session IDs. Out: records, and reports that one may have changed.
+ */
+import type { SessionData } from 'express-session'
+
+/** A record as it was read: what `replace` compares with. How a LiveStore marks a version is its own affair. */
+export interface StoredSession {
+  /** What the store holds, as `store.get` gives it. The bridge only reads it. */
+  readonly record: SessionData
+  /**
+   * When the store will forget the session, in ms since the epoch; `undefined` where it does not say. A record's own
+   * `cookie.expires` is no proof of it: `touch` may move the one without the other.
+   */
+  readonly expiresAt: number | undefined
+}
+
+/** What became of a `replace`. */
+export type ReplaceResult = { readonly replaced: StoredSession } | { readonly changed: StoredSession } | 'gone'
+
+/**
+ * A session store that can say when a session may have changed, and write one without overwriting what it has not seen.
+ *
+ * Every method that returns a promise rejects when the store cannot be reached; none of them throws.
+ */
+export interface LiveStore {
+  /** Reads a session; `undefined` if there is none. Resolves to `held` itself where nothing changed. */
+  get(sessionID: string, held?: StoredSession): Promise<StoredSession | undefined>
+  /** Writes `next` only if the record is still `expected`; says what is there now. */
+  replace(sessionID: string, expected: StoredSession, next: SessionData): Promise<ReplaceResult>
+  /** Puts off the expiry, as express-session does at the end of a request. */
+  touch(sessionID: string): Promise<'touched' | 'gone'>
+  /** Removes the session. */
+  destroy(sessionID: string): Promise<void>
+  /** Change reports are wanted for this ID from now on. */
+  watch(sessionID: string): void
+  /** Change reports are wanted no more. */
+  unwatch(sessionID: string): void
+  /** Registers the one listener of reports. `undefined` instead of an ID: check everything that is watched. */
+  onChange(listener: (sessionID: string | undefined) => void): void
+  /** Ends what the LiveStore has opened; the store's own client stays open. */
+  close(): Promise<void>
+}

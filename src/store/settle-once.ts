@@ -1,0 +1,37 @@
+/*
+ * One call of a callback-style store, as a promise that settles once, whatever the store does.
+ * In: a function that starts the call. Out: a promise.
+ */
+
+/** The callback that a store is given. Its later calls are ignored. */
+export type StoreCallback<T> = (error?: unknown, value?: T) => void
+
+/**
+ * Starts a store call and settles with the first answer: the callback, a thrown exception, or a rejected promise that
+ * the store returned. A value that such a promise holds is ignored, as express-session ignores it.
+ *
+ * The callback never throws back into the store: connect-redis would call it a second time for that.
+ */
+export function settleOnce<T>(start: (callback: StoreCallback<T>) => unknown): Promise<T | undefined> {
+  return new Promise((resolve, reject) => {
+    const fail = (cause: unknown): void => {
+      reject(
+        cause instanceof Error ? cause : new Error('The store answered with something that is no Error.', { cause }),
+      )
+    }
+    try {
+      const returned = start((error, value) => {
+        if (error) fail(error)
+        else resolve(value)
+      })
+      if (isThenable(returned)) returned.then(undefined, fail)
+    } catch (error) {
+      fail(error)
+    }
+  })
+}
+
+/** Whether a value is a promise in all but name. */
+export function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function'
+}

@@ -1,0 +1,81 @@
+/*
+ * The handshakes under way: between the upgrade (or a call of authenticate) and its answer.
+ * In: a handshake, with its raw socket if it has one. Out: its place, given back exactly once, whatever happens first.
+ */
+import type { Duplex } from 'node:stream'
+
+import { DeadlineQueue, type Waiting } from '../live/deadline-queue.js'
+
+/** What can come before a handshake's own answer. */
+export type Abandonment = 'timeout' | 'client-gone' | 'shutting-down'
+
+/** One handshake's place. */
+export class PendingHandshake implements Waiting {
+  previous: Waiting | undefined
+  next: Waiting | undefined
+  dueAt = 0
+  readonly #places: DeadlineQueue<PendingHandshake>
+  readonly #onAbandon: (why: Abandonment) => void
+  readonly #socket: Duplex | undefined
+  #open = true
+
+  constructor(
+    places: DeadlineQueue<PendingHandshake>,
+    onAbandon: (why: Abandonment) => void,
+    socket: Duplex | undefined,
+  ) {
+    this.#places = places
+    this.#onAbandon = onAbandon
+    this.#socket = socket
+    places.add(this)
+    // Node has taken its own listeners off: without this one, a reset is an uncaught exception.
+    socket?.on('error', this.#onGone).on('end', this.#onGone).on('close', this.#onGone)
+  }
+
+  /** Gives the place back. False if that has happened already: the answer is no longer wanted. */
+  settle(): boolean {
+    if (!this.#open) return false
+    this.#open = false
+    this.#places.remove(this)
+    this.#socket?.off('error', this.#onGone).off('end', this.#onGone).off('close', this.#onGone)
+    return true
+  }
+
+  abandon(why: Abandonment): void {
+    if (this.settle()) this.#onAbandon(why)
+  }
+
+  readonly #onGone = (): void => {
+    this.abandon('client-gone')
+  }
+}
+
+/** All handshakes under way, with a cap and a deadline. */
+export class PendingHandshakes {
+  readonly #max: number
+  readonly #places: DeadlineQueue<PendingHandshake>
+
+  constructor(max: number, timeoutMs: number) {
+    this.#max = max
+    this.#places = new DeadlineQueue(timeoutMs, (handshake) => {
+      handshake.abandon('timeout')
+    })
+  }
+
+  get size(): number {
+    return this.#places.size
+  }
+
+  /** A place for one more; undefined when all are taken. */
+  open(onAbandon: (why: Abandonment) => void, socket?: Duplex): PendingHandshake | undefined {
+    return this.size < this.#max ? new PendingHandshake(this.#places, onAbandon, socket) : undefined
+  }
+
+  /** Abandons all of them, and stops the timer. */
+  close(): void {
+    for (let handshake = this.#places.shift(); handshake !== undefined; handshake = this.#places.shift()) {
+      handshake.abandon('shutting-down')
+    }
+    this.#places.dispose()
+  }
+}

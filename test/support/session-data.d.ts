@@ -1,0 +1,11 @@
+// What the tests keep in a session.
+import 'express-session'
+
+declare module 'express-session' {
+  interface SessionData {
+    user?: string
+    role?: string
+    views?: number
+    since?: Date
+  }
+}

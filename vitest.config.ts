@@ -1,0 +1,37 @@
+import { fileURLToPath } from 'node:url'
+import { defineConfig } from 'vitest/config'
+import { CountsReporter } from './test/support/counts-reporter.js'
+
+// What needs more than npm installs (a Redis server, Chromium, the built package) or more than a moment.
+const slow = ['test/{consumers,e2e,fault,redis}/**/*.test.ts', 'test/**/*.redis.test.ts']
+
+export default defineConfig({
+  resolve: {
+    alias: [{ find: /^ws-session-bridge$/, replacement: fileURLToPath(new URL('src/index.ts', import.meta.url)) }],
+  },
+  test: {
+    pool: 'forks',
+    maxWorkers: 2,
+    setupFiles: ['test/support/at-end.ts'],
+    reporters: ['default', new CountsReporter()],
+    restoreMocks: true,
+    unstubEnvs: true,
+    coverage: { include: ['src/**'], reporter: ['text', 'html'] },
+    projects: [
+      {
+        extends: true,
+        test: { name: 'fast', include: ['test/**/*.test.ts'], exclude: slow, testTimeout: 10_000, hookTimeout: 10_000 },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'full',
+          include: slow,
+          globalSetup: ['test/support/redis-global.ts'],
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+        },
+      },
+    ],
+  },
+})
