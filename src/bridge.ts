@@ -11,29 +11,45 @@ import type { WebSocket, WebSocketServer } from 'ws'
 import { Handshake, type Verdict } from './handshake/authenticate.js'
 import { cookiePair, createSessionCookie, type SessionCookie } from './handshake/cookie.js'
 import { createOriginCheck } from './handshake/origin.js'
-import { ClosingSockets } from './live/closing.js'
-import type { SessionContext } from './live/context.js'
-import { Registry } from './live/registry.js'
+import type { BoundConnection } from './live/connection.js'
+import { Context, type SessionContext } from './live/context.js'
+import { Sessions } from './live/sessions.js'
+import type { Mutate } from './live/writer.js'
 import { resolveOptions, type ResolvedOptions, type SessionBridgeOptions } from './options.js'
 import { Reporter, type SessionBridgeEvents, type SessionBridgeStats } from './reporter.js'
+import { snapshotOfStored } from './store/clean-session.js'
 import { ExpressStore } from './store/express-store.js'
-import { snapshotOf, type SessionSnapshot } from './store/snapshot.js'
+import type { SessionSnapshot } from './store/snapshot.js'
+import { createGuardedStore } from './upgrade/guarded-store.js'
 import { PendingHandshakes } from './upgrade/pending.js'
+import { RefusedWebSockets } from './upgrade/refuse-by-close.js'
 import { RefusedSockets } from './upgrade/refuse.js'
 import { mountOn, type UpgradeServer } from './upgrade/router.js'
 import { checkDestination, Upgrader, type ConnectionListener } from './upgrade/upgrade.js'
 import { refusalOf } from './verdict.js'
 
 /** Where on a server an attached ws server listens. */
-export interface MountOptions {
+export interface MountOptions<C = SessionContext> {
   /** Equals the raw pathname, nothing decoded; a RegExp is tested on it. Without one, all paths that no other mount takes. */
   path?: string | RegExp | undefined
   /** Called just before 'connection', with the same arguments. */
-  onConnection?: ConnectionListener | undefined
+  onConnection?: ConnectionListener<C> | undefined
 }
 
-/** Carries an express-session login over to WebSockets. Made by {@link createSessionBridge}. */
-export interface SessionBridge extends EventEmitter<SessionBridgeEvents> {
+/** How `disconnect` closes a socket. */
+export interface DisconnectOptions {
+  /** Default 1008. */
+  code?: number | undefined
+  /** At most 123 bytes in UTF-8. Default 'disconnected'. */
+  reason?: string | undefined
+}
+
+/**
+ * Carries an express-session login over to WebSockets. Made by {@link createSessionBridge}.
+ *
+ * `C` is what a connection listener gets: `SessionContext | undefined` where anonymous requests are accepted.
+ */
+export interface SessionBridge<C = SessionContext> extends EventEmitter<SessionBridgeEvents> {
   /**
    * Listens for upgrades on an http(s) server and hands the accepted ones to `wss` (made with `noServer: true`), which
    * emits 'connection' (ws, request, context).
@@ -45,7 +61,7 @@ export interface SessionBridge extends EventEmitter<SessionBridgeEvents> {
    * @throws {TypeError} for a `wss` with a server of its own or with a two-argument `verifyClient`, and for a string path
    * that is taken on this server.
    */
-  attach(server: UpgradeServer, wss: WebSocketServer, mount?: MountOptions): () => void
+  attach(server: UpgradeServer, wss: WebSocketServer, mount?: MountOptions<C>): () => void
   /**
    * The same for one upgrade, in an upgrade listener or router of your own. Never throws, never rejects: what is not let
    * in has been answered when this is done with it.
@@ -54,10 +70,20 @@ export interface SessionBridge extends EventEmitter<SessionBridgeEvents> {
   /**
    * The handshake alone, for any other server: origin, cookie, session, authorize. Never rejects, and leaves the request
    * as it is. It counts as a handshake under way, with the same deadline and cap.
+   *
+   * The context is what the load found: neither watched nor counted until `bind`.
    */
   authenticate(request: IncomingMessage): Promise<Verdict>
+  /**
+   * Ties the context of an `authenticate()` to a connection of any kind: watched from now on, checked at once, ended with
+   * its session. Where `maxSocketsPerSession` leaves no place, the connection is closed with 1008.
+   *
+   * @throws {TypeError} for a context that is bound already, has ended, or is not of this bridge.
+   */
+  bind(context: SessionContext, connection: BoundConnection): void
   /** The context of a socket that this bridge let in. */
   contextOf(ws: WebSocket): SessionContext | undefined
+
   /** The verified session ID in a Cookie header or a request; undefined if it is absent, unsigned or forged. */
   readSessionID(from: string | IncomingMessage): string | undefined
   /**
@@ -72,11 +98,41 @@ export interface SessionBridge extends EventEmitter<SessionBridgeEvents> {
    * @throws {StoreUnavailableError} (rejects) when the store cannot be read.
    */
   load(sessionID: string): Promise<SessionSnapshot | undefined>
+  /**
+   * Reads, changes, and writes back only if nobody wrote in between; else again with what is there by then. See
+   * {@link SessionContext.update}.
+   *
+   * @throws {SessionEndedError} (rejects) if there is no such session: it is never made.
+   * @throws {StoreUnavailableError} (rejects) when the store fails; the write may have been done all the same.
+   * @throws {TypeError} (rejects) if `mutate` returns a thenable.
+   */
+  update(sessionID: string, mutate: Mutate): Promise<SessionSnapshot>
+  /**
+   * Signs a session out: it goes, and with it all its sockets on every node. Harmless if there is none.
+   *
+   * @throws {StoreUnavailableError} (rejects) when the store fails.
+   */
+  destroy(sessionID: string): Promise<void>
+  /**
+   * Something may have changed: checks this session, or all of them. Ends nothing by itself. For stores with notifications
+   * of their own (LISTEN/NOTIFY, change streams).
+   */
+  check(sessionID?: string): void
+
+  /** The contexts of this process's open connections. */
+  connections(): Iterable<SessionContext>
+  /**
+   * Closes connections of this process: those of a session ID, or those that the function says yes to. The session stays.
+   *
+   * @returns how many.
+   * @throws {TypeError} for a close code that cannot be sent, or a reason over 123 bytes.
+   */
+  disconnect(which: string | ((context: SessionContext) => boolean), close?: DisconnectOptions): number
   /** What is going on now, and what has been counted since the bridge was made. */
   stats(): SessionBridgeStats
   /**
    * No more upgrades (503), the pending ones included; open sockets get 1001; upgrade listeners, store listeners and timers
-   * end. The store stays open. Resolves when all is closed; harmless a second time.
+   * end; `live` is closed. The store stays open. Resolves when all is closed; harmless a second time.
    */
   close(): Promise<void>
 }
@@ -97,49 +153,65 @@ export interface SessionBridge extends EventEmitter<SessionBridgeEvents> {
  * ```
  * @throws {TypeError} that names the option and says what to do.
  */
-export function createSessionBridge(options: SessionBridgeOptions): SessionBridge {
+export function createSessionBridge(
+  options: SessionBridgeOptions & { anonymous: 'accept' },
+): SessionBridge<SessionContext | undefined>
+export function createSessionBridge(options: SessionBridgeOptions): SessionBridge
+export function createSessionBridge(options: SessionBridgeOptions): SessionBridge<never> {
   return new Bridge(resolveOptions(options))
 }
 
-class Bridge extends EventEmitter<SessionBridgeEvents> implements SessionBridge {
+class Bridge extends EventEmitter<SessionBridgeEvents> implements SessionBridge<never> {
   readonly #reporter = new Reporter(this)
-  readonly #registry = new Registry()
-  readonly #closing = new ClosingSockets()
   readonly #refused = new RefusedSockets()
+  readonly #refusedByClose: RefusedWebSockets | undefined
   readonly #detaches = new Set<() => void>()
   readonly #cookie: SessionCookie
-  readonly #store: ExpressStore
-  readonly #handshake: Handshake
+  readonly #sessions: Sessions
   readonly #pending: PendingHandshakes
   readonly #upgrader: Upgrader
   #closed: Promise<void> | undefined
 
   constructor(options: ResolvedOptions) {
     super()
-    this.#cookie = createSessionCookie(options.cookieName, options.secrets)
-    this.#store = new ExpressStore(options.store)
-    this.#handshake = new Handshake({
-      isOriginAllowed: createOriginCheck(options),
-      cookie: this.#cookie,
-      cookieSetting: options.cookieSetting,
-      hasRoom: (sessionID) => this.#registry.connectionsOf(sessionID) < options.maxSocketsPerSession,
-      load: (sessionID) => this.#store.get(sessionID),
-      authorize: options.authorize,
-      reports: this.#reporter,
+    const reports = this.#reporter
+    const { authorize, anonymous, cookieSetting, maxSocketsPerSession } = options
+    const cookie = createSessionCookie(options.cookieName, options.secrets)
+    const sessions = new Sessions({
+      store: options.live ?? new ExpressStore(options.store),
+      reports,
+      authorize,
+      keepAlive: options.keepAlive,
+      revalidateMs: options.revalidateMs,
+      unverifiedMs: options.unverifiedMs,
+      storeTimeoutMs: Math.min(options.handshakeTimeoutMs, options.unverifiedMs),
+      maxSocketsPerSession,
     })
+    this.#cookie = cookie
+    this.#sessions = sessions
     this.#pending = new PendingHandshakes(options.maxPending, options.handshakeTimeoutMs)
+    this.#refusedByClose = options.refuseWith === 'close' ? new RefusedWebSockets() : undefined
     this.#upgrader = new Upgrader({
-      handshake: this.#handshake,
+      handshake: new Handshake({
+        isOriginAllowed: createOriginCheck(options),
+        cookie,
+        cookieSetting,
+        sessions,
+        authorize,
+        anonymous,
+        reports,
+      }),
       pending: this.#pending,
       refused: this.#refused,
-      registry: this.#registry,
-      closing: this.#closing,
-      reports: this.#reporter,
-      maxSocketsPerSession: options.maxSocketsPerSession,
+      refusedByClose: this.#refusedByClose,
+      sessions,
+      renewal: { cookie, rolling: options.rolling, trustProxy: options.trustProto },
+      requestStore: createGuardedStore(options.store, sessions),
+      reports,
     })
   }
 
-  attach(server: UpgradeServer, wss: WebSocketServer, { path, onConnection }: MountOptions = {}): () => void {
+  attach(server: UpgradeServer, wss: WebSocketServer, { path, onConnection }: MountOptions<never> = {}): () => void {
     if (this.#closed !== undefined) throw new TypeError('attach: the bridge is closed.')
     const destination = { wss, onConnection }
     checkDestination(destination)
@@ -167,8 +239,14 @@ class Bridge extends EventEmitter<SessionBridgeEvents> implements SessionBridge 
     return this.#upgrader.authenticate(request)
   }
 
+  bind(context: SessionContext, connection: BoundConnection): void {
+    if (!(context instanceof Context))
+      throw new TypeError('bind: the context must come from authenticate() of this bridge.')
+    this.#sessions.bind(context, connection)
+  }
+
   contextOf(ws: WebSocket): SessionContext | undefined {
-    return this.#registry.contextOf(ws)
+    return this.#sessions.registry.contextOf(ws)
   }
 
   readSessionID(from: string | IncomingMessage): string | undefined {
@@ -177,19 +255,37 @@ class Bridge extends EventEmitter<SessionBridgeEvents> implements SessionBridge 
   }
 
   signedCookie(sessionID: string): string {
-    if (typeof sessionID !== 'string' || sessionID === '')
-      throw new TypeError('signedCookie takes a session ID that is not empty.')
-    return cookiePair(this.#cookie, sessionID)
+    return cookiePair(this.#cookie, asSessionID(sessionID))
   }
 
   async load(sessionID: string): Promise<SessionSnapshot | undefined> {
-    const stored = await this.#store.get(sessionID)
-    return stored && snapshotOf(stored.record)
+    const loaded = await this.#sessions.load(asSessionID(sessionID))
+    return typeof loaded === 'string' ? undefined : loaded.snapshot
+  }
+
+  async update(sessionID: string, mutate: Mutate): Promise<SessionSnapshot> {
+    return snapshotOfStored(await this.#sessions.write(asSessionID(sessionID), mutate))
+  }
+
+  async destroy(sessionID: string): Promise<void> {
+    await this.#sessions.destroyByID(asSessionID(sessionID))
+  }
+
+  check(sessionID?: string): void {
+    this.#sessions.report(sessionID)
+  }
+
+  connections(): Iterable<SessionContext> {
+    return this.#sessions.registry.contexts()
+  }
+
+  disconnect(which: string | ((context: SessionContext) => boolean), close: DisconnectOptions = {}): number {
+    return this.#sessions.disconnect(which, close)
   }
 
   stats(): SessionBridgeStats {
-    const { connections, sessions } = this.#registry
-    return { pending: this.#pending.size, sockets: connections, sessions, ...this.#reporter.counts }
+    const { openConnections, registry } = this.#sessions
+    return { pending: this.#pending.size, sockets: openConnections, sessions: registry.size, ...this.#reporter.counts }
   }
 
   close(): Promise<void> {
@@ -199,9 +295,12 @@ class Bridge extends EventEmitter<SessionBridgeEvents> implements SessionBridge 
 
   async #close(): Promise<void> {
     this.#upgrader.shutDown()
-    await Promise.all([this.#upgrader.endAll(), this.#refused.gone()])
+    await Promise.all([this.#sessions.close(), this.#refused.gone(), this.#refusedByClose?.gone()])
     for (const detach of this.#detaches) detach()
-    this.#closing.dispose()
-    this.#store.close()
   }
+}
+
+function asSessionID(sessionID: unknown): string {
+  if (typeof sessionID === 'string' && sessionID !== '') return sessionID
+  throw new TypeError('The session ID must be a string that is not empty.')
 }

@@ -10,6 +10,8 @@ import type { CookieSetting } from './handshake/cookie-path.js'
 import type { Secret } from './handshake/cookie.js'
 import { canonicalOrigin, type Origins } from './handshake/origin.js'
 import type { Authorize } from './live/authorize.js'
+import type { KeepAliveMode } from './live/keep-alive.js'
+import type { LiveStore } from './store/live-store.js'
 
 /** The options of {@link createSessionBridge}. Only `session` is required. */
 export interface SessionBridgeOptions {
@@ -17,9 +19,14 @@ export interface SessionBridgeOptions {
    * The very object given to express-session: `app.use(session(sessionOptions))`.
    *
    * `store` and `secret` are required here: without a `store`, express-session makes a MemoryStore of its own that nobody
-   * else can reach. `name` (or `key`) and `cookie` are honoured. All secrets verify; the first signs.
+   * else can reach. `name` (or `key`), `cookie`, `rolling` and `proxy` are honoured. All secrets verify; the first signs.
    */
   session: SessionOptions & { key?: string | undefined }
+  /**
+   * Where to hear of changes and how to write atomically. Default: the session store, by its own methods, the calls that
+   * this process makes to it, and revalidation. It belongs to one bridge, whose `close()` closes it.
+   */
+  live?: LiveStore | undefined
   /**
    * Which pages may connect. Default `'same-origin'`.
    *
@@ -45,12 +52,36 @@ export interface SessionBridgeOptions {
    * Throwing refuses with `authorize-failed` (500) and emits `fault`.
    */
   authorize?: Authorize | undefined
+  /**
+   * `'accept'` lets `no-cookie`, `no-session` and `session-expired` through, with no context, no `request.session`, and without
+   * asking `authorize`. An unsigned or forged cookie is refused always. Default `'refuse'`.
+   */
+  anonymous?: 'refuse' | 'accept' | undefined
+  /**
+   * How a refusal is told. Default `'status'`: by an HTTP answer instead of the 101, which no script in a browser can read.
+   *
+   * `'close'`: by a 101 and at once a close frame, whose code it can. The price: a refused client is a WebSocket for a moment,
+   * sees 'open' before 'close', and costs a handshake's answer; counts of 401s in a proxy's log stay empty.
+   */
+  refuseWith?: 'status' | 'close' | undefined
   /** From the upgrade to the 101, everything included, in ms. Default 5 000; then the answer is 503. */
   handshakeTimeoutMs?: number | undefined
   /** Handshakes under way. Default 1 000; one more is answered 503. */
   maxPending?: number | undefined
   /** Sockets of one session in this process. Default Infinity; one more is answered 429. */
   maxSocketsPerSession?: number | undefined
+  /**
+   * What keeps a session from expiring: its sockets' inbound messages (pings and pongs are none), being connected, or HTTP
+   * alone. Default `'messages'`.
+   *
+   * The first message touches at once, then at most one touch in min(60 s, maxAge / 4) for a session. The handshake itself
+   * touches nothing (`rolling` does).
+   */
+  keepAlive?: KeepAliveMode | undefined
+  /** How often a session is checked that nobody reported a change of, in ms. Default 300 000 with `live`, else 30 000. */
+  revalidateMs?: number | undefined
+  /** How long a socket may stay while its session cannot be checked, in ms. Default 60 000; then it ends as `unverified`. */
+  unverifiedMs?: number | undefined
 }
 
 /** The options with everything filled in. */
@@ -62,7 +93,16 @@ export interface ResolvedOptions {
   readonly origins: Origins
   readonly requireOrigin: boolean
   readonly trustProxy: boolean
+  readonly rolling: boolean
+  /** Whether X-Forwarded-Proto is to be believed: express-session's `proxy`, or `trustProxy`. */
+  readonly trustProto: boolean
+  readonly live: LiveStore | undefined
   readonly authorize: Authorize | undefined
+  readonly anonymous: 'refuse' | 'accept'
+  readonly refuseWith: 'status' | 'close'
+  readonly keepAlive: KeepAliveMode
+  readonly revalidateMs: number
+  readonly unverifiedMs: number
   readonly handshakeTimeoutMs: number
   readonly maxPending: number
   readonly maxSocketsPerSession: number
@@ -71,6 +111,12 @@ export interface ResolvedOptions {
 /* Listed so that a misspelt option is an error, not a check that is silently off. */
 const names: Record<keyof SessionBridgeOptions, true> = {
   session: true,
+  live: true,
+  anonymous: true,
+  refuseWith: true,
+  keepAlive: true,
+  revalidateMs: true,
+  unverifiedMs: true,
   origins: true,
   requireOrigin: true,
   trustProxy: true,
@@ -100,7 +146,15 @@ export function resolveOptions(options: SessionBridgeOptions): ResolvedOptions {
     origins: originsOf(options.origins),
     requireOrigin: flag('requireOrigin', options.requireOrigin),
     trustProxy: flag('trustProxy', options.trustProxy),
+    rolling: Boolean(session.rolling),
+    trustProto: session.proxy === true || options.trustProxy === true,
+    live: liveStoreOf(options.live),
     authorize: functionOf('authorize', options.authorize),
+    anonymous: oneOf('anonymous', options.anonymous, ['refuse', 'accept']),
+    refuseWith: oneOf('refuseWith', options.refuseWith, ['status', 'close']),
+    keepAlive: oneOf('keepAlive', options.keepAlive, ['messages', 'connected', 'never']),
+    revalidateMs: durationMs('revalidateMs', options.revalidateMs, options.live === undefined ? 30_000 : 300_000),
+    unverifiedMs: durationMs('unverifiedMs', options.unverifiedMs, 60_000),
     handshakeTimeoutMs: durationMs('handshakeTimeoutMs', options.handshakeTimeoutMs, 5_000),
     maxPending: count('maxPending', options.maxPending, 1_000),
     maxSocketsPerSession: count('maxSocketsPerSession', options.maxSocketsPerSession, Infinity),
@@ -168,6 +222,21 @@ function originsOf(origins: unknown): Origins {
   throw new TypeError(
     "Option `origins` must be 'same-origin', 'any', a list such as ['https://app.example.com'], or a function.",
   )
+}
+
+function liveStoreOf(live: LiveStore | undefined): LiveStore | undefined {
+  if (live === undefined) return undefined
+  const methods = ['get', 'replace', 'touch', 'destroy', 'watch', 'unwatch', 'onChange', 'close'] as const
+  const missing = methods.find((method) => !isObject(live) || typeof live[method] !== 'function')
+  if (missing !== undefined) throw new TypeError(`Option \`live\` has no method \`${missing}\`: pass a LiveStore.`)
+  return live
+}
+
+/* The first choice is the default. */
+function oneOf<C extends string>(name: string, value: C | undefined, choices: readonly [C, ...C[]]): C {
+  if (value === undefined) return choices[0]
+  if (choices.includes(value)) return value
+  throw new TypeError(`Option \`${name}\` must be ${choices.map((choice) => `'${choice}'`).join(' or ')}.`)
 }
 
 function functionOf<F>(name: string, value: F | undefined): F | undefined {

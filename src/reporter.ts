@@ -9,6 +9,7 @@ import type { WebSocket } from 'ws'
 
 import type { SessionContext } from './live/context.js'
 import type { FaultKind, Reports } from './live/reports.js'
+import type { SessionSnapshot } from './store/snapshot.js'
 import { refusalStatus, type Refusal, type RefusalReason, type SessionEnd } from './verdict.js'
 
 /** The events of a bridge. */
@@ -17,6 +18,8 @@ export interface SessionBridgeEvents {
   accept: [context: SessionContext | undefined, ws: WebSocket | undefined]
   /** A request was not let in, also by `authenticate()`. */
   refuse: [refusal: Refusal, request: IncomingMessage]
+  /** The session of a connection changed; `context.session` is the new one. */
+  change: [context: SessionContext, previous: SessionSnapshot]
   /** A connection came to its end. */
   end: [context: SessionContext, end: SessionEnd]
   /** Something went wrong outside any call. If nobody listens, it becomes a process warning, at most one of a kind a minute. */
@@ -81,6 +84,11 @@ export class Reporter implements Reports {
   refused(refusal: Refusal, request: IncomingMessage): void {
     this.#refused[refusal.reason] += 1
     this.#guard(() => this.#emitter.emit('refuse', refusal, request))
+  }
+
+  changed(context: SessionContext, session: SessionSnapshot, previous: SessionSnapshot): void {
+    this.#guard(() => context.emit('change', session, previous))
+    this.#guard(() => this.#emitter.emit('change', context, previous))
   }
 
   ended(context: SessionContext, end: SessionEnd): void {

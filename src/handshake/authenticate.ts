@@ -4,16 +4,17 @@
  */
 import type { IncomingMessage } from 'node:http'
 
-import { StoreUnavailableError } from '../errors.js'
 import { permits, type Authorize } from '../live/authorize.js'
-import type { HandshakeInfo, SessionContext } from '../live/context.js'
+import type { FoundSession, HandshakeInfo, SessionContext } from '../live/context.js'
 import type { Reports } from '../live/reports.js'
-import type { StoredSession } from '../store/live-store.js'
-import { snapshotOf, type SessionSnapshot } from '../store/snapshot.js'
-import { refusalOf, type Refusal } from '../verdict.js'
+import type { Sessions } from '../live/sessions.js'
+import { asStoreError } from '../live/store-access.js'
+import type { SessionSnapshot } from '../store/snapshot.js'
+import { refusalOf, type Refusal, type RefusalReason } from '../verdict.js'
 import { isCookiePath, type CookieSetting } from './cookie-path.js'
 import type { SessionCookie, SignedCookie } from './cookie.js'
 import type { OriginCheck } from './origin.js'
+import type { Visit } from './visit.js'
 
 /** What `authenticate()` says of a request. */
 export type Verdict =
@@ -26,18 +27,30 @@ export interface HandshakeParts {
   readonly isOriginAllowed: OriginCheck
   readonly cookie: SessionCookie
   readonly cookieSetting: CookieSetting
-  readonly hasRoom: (sessionID: string) => boolean
-  readonly load: (sessionID: string) => Promise<StoredSession | undefined>
+  readonly sessions: Sessions
   readonly authorize: Authorize | undefined
+  readonly anonymous: 'refuse' | 'accept'
   readonly reports: Reports
 }
 
 /** A session that was found and may connect. */
 export interface Admission {
-  readonly sessionID: string
-  readonly session: SessionSnapshot
+  readonly found: FoundSession
   readonly handshake: HandshakeInfo
+  /** The cookie was signed by another secret than the first. */
+  readonly outdated: boolean
+  /** How many reports of the session there had been when it was loaded. */
+  readonly reports: number
 }
+
+/** How a request was judged. */
+export type Judgement = Admission | 'anonymous' | Refusal
+
+/** With so many changes between load and 101, the session is let in as it is and checked right after. */
+const maxLoads = 3
+
+/** The refusals that `anonymous: 'accept'` lets through: there is no session, and nothing was forged. */
+const anonymousReasons: ReadonlySet<RefusalReason> = new Set(['no-cookie', 'no-session', 'session-expired'])
 
 /** The stages between the upgrade and the 101. */
 export class Handshake {
@@ -47,17 +60,30 @@ export class Handshake {
     this.#parts = parts
   }
 
-  /** Judges a request. Never rejects. */
-  async judge(request: IncomingMessage): Promise<Admission | Refusal> {
+  /** Judges a request. Never rejects. With a visit, the session is watched from before its load. */
+  async judge(request: IncomingMessage, visit?: Visit): Promise<Judgement> {
+    const judged = await this.#judge(request, visit)
+    const isAnonymous = this.#parts.anonymous === 'accept' && 'reason' in judged && anonymousReasons.has(judged.reason)
+    return isAnonymous ? 'anonymous' : judged
+  }
+
+  async #judge(request: IncomingMessage, visit: Visit | undefined): Promise<Admission | Refusal> {
     const proof = this.#identify(request)
     if ('reason' in proof) return proof
-    const { sessionID } = proof
-    if (!this.#parts.hasRoom(sessionID)) return refusalOf('too-many-sockets')
-    const session = await this.#load(sessionID)
-    if ('reason' in session) return session
+    const { sessionID, outdated } = proof
+    if (!this.#parts.sessions.hasRoom(sessionID)) return refusalOf('too-many-sockets')
     const handshake = handshakeInfoOf(request)
-    const refusal = await this.#authorize(session.snapshot, request, handshake)
-    return refusal ?? { sessionID, session: session.snapshot, handshake }
+    // Watch first, then load: what is reported from here on is not missed.
+    const live = visit?.enter(sessionID)
+    for (let loads = 1; ; loads += 1) {
+      const reports = live?.reports ?? 0
+      const found = await this.#load(sessionID, visit)
+      if ('reason' in found) return found
+      const refusal = await this.#authorize(found.snapshot, request, handshake)
+      if (refusal !== undefined) return refusal
+      const isCurrent = live === undefined || (live.reports === reports && live.snapshot === found.snapshot)
+      if (isCurrent || loads === maxLoads) return { found, handshake, outdated, reports }
+    }
   }
 
   /* No store call, nothing that costs, for a request that one of these refuses. */
@@ -74,21 +100,12 @@ export class Handshake {
     return typeof proof === 'string' ? refusalOf(proof) : proof
   }
 
-  async #load(sessionID: string): Promise<{ snapshot: SessionSnapshot } | Refusal> {
-    const { load, reports } = this.#parts
-    let stored: StoredSession | undefined
+  async #load(sessionID: string, visit: Visit | undefined): Promise<FoundSession | Refusal> {
     try {
-      stored = await load(sessionID)
+      const loaded = await this.#parts.sessions.load(sessionID, visit?.live)
+      return typeof loaded === 'string' ? refusalOf(loaded) : loaded
     } catch (error) {
       return refusalOf('store-failed', asStoreError(error))
-    }
-    if (stored === undefined) return refusalOf('no-session')
-    if (stored.expiresAt !== undefined && stored.expiresAt <= Date.now()) return refusalOf('session-expired')
-    try {
-      return { snapshot: snapshotOf(stored.record) }
-    } catch (error) {
-      reports.fault('record', error)
-      return refusalOf('no-session')
     }
   }
 
@@ -117,10 +134,6 @@ function handshakeInfoOf(request: IncomingMessage & { originalUrl?: string }): H
     remoteAddress: socket?.remoteAddress,
     at: Date.now(),
   })
-}
-
-function asStoreError(error: unknown): StoreUnavailableError {
-  return error instanceof StoreUnavailableError ? error : new StoreUnavailableError(undefined, { cause: error })
 }
 
 function asError(error: unknown): Error {

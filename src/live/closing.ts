@@ -1,71 +1,63 @@
 /*
- * The end of a socket: no more messages at once, then the close frame, then a grace, then the connection is cut.
- * In: an open WebSocket and why it ends. Out: a closed one.
+ * Connections that have ended: close frame, grace, cut.
+ * In: an open connection and why it ends. Out: a closed one.
  */
-import type { EventEmitter } from 'node:events'
-
-import type { WebSocket } from 'ws'
-
 import type { SessionEnd } from '../verdict.js'
 import { DeadlineQueue, type Waiting } from './deadline-queue.js'
 
 /** How long a client may take to answer the close frame, in ms. */
 const graceMs = 1_000
 
-/** Sockets whose close frame is on its way. */
-export class ClosingSockets {
-  readonly #cuts = new DeadlineQueue<Closing>(graceMs, ({ ws }) => {
-    ws.terminate()
+/** Something that can be closed, with its place in the queue of those that are. */
+export interface Closable extends Waiting {
+  readonly connection: { close(code: number, reason: string): void; terminate?(): void } | undefined
+}
+
+/** Connections whose close frame is on its way. */
+export class ClosingConnections {
+  readonly #onFault: (error: unknown) => void
+  readonly #cuts = new DeadlineQueue<Closable>(graceMs, (closable) => {
+    this.#safely(() => closable.connection?.terminate?.())
+    this.#left()
   })
   #onGone: (() => void) | undefined
-  #open = 0
 
-  /** Starts a socket's end. `reason` is what the close frame says. */
-  close(ws: WebSocket, { code, reason }: SessionEnd): void {
-    shutGate(ws)
-    if (ws.readyState === ws.CLOSED) return
-    const closing = new Closing(ws)
-    this.#cuts.add(closing)
-    this.#open += 1
-    ws.once('close', () => {
-      this.#cuts.remove(closing)
-      this.#open -= 1
-      if (this.#open === 0) this.#onGone?.()
-    })
-    ws.close(code, reason)
+  constructor(onFault: (error: unknown) => void) {
+    this.#onFault = onFault
   }
 
-  /** Resolves when all of them have closed. */
+  /** Sends the close frame. `text` is its reason, by default that of the end. */
+  close(closable: Closable, { code, reason }: SessionEnd, text: string = reason): void {
+    this.#cuts.add(closable)
+    this.#safely(() => closable.connection?.close(code, text))
+  }
+
+  /** To be called when a connection has closed. */
+  closed(closable: Closable): void {
+    this.#cuts.remove(closable)
+    this.#left()
+  }
+
+  /** Resolves when all of them have closed, or have been cut. */
   async gone(): Promise<void> {
-    if (this.#open === 0) return
+    if (this.#cuts.size === 0) return
     await new Promise<void>((resolve) => (this.#onGone = resolve))
   }
 
   dispose(): void {
     this.#cuts.dispose()
   }
-}
 
-class Closing implements Waiting {
-  previous: Waiting | undefined
-  next: Waiting | undefined
-  dueAt = 0
-  readonly ws: WebSocket
-
-  constructor(ws: WebSocket) {
-    this.ws = ws
+  #left(): void {
+    if (this.#cuts.size === 0) this.#onGone?.()
   }
-}
 
-/*
- * ws delivers what still arrives until the client answers the close frame. Its listeners hang on `emit`, those of
- * addEventListener too, so one function in its place closes the gate, and costs nothing before the end.
- */
-function shutGate(ws: WebSocket): void {
-  Object.defineProperty(ws, 'emit', { value: emitButMessages, configurable: true, writable: true })
-}
-
-function emitButMessages(this: WebSocket, event: string | symbol, ...args: unknown[]): boolean {
-  if (event === 'message') return false
-  return (Object.getPrototypeOf(this) as EventEmitter).emit.call(this, event, ...args)
+  /* A bound connection's methods are the user's. */
+  #safely(call: () => void): void {
+    try {
+      call()
+    } catch (error) {
+      this.#onFault(error)
+    }
+  }
 }

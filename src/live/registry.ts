@@ -1,24 +1,51 @@
 /*
  * The sessions that have connections in this process.
- * In: contexts as their sockets open and close. Out: contexts by socket and by session ID, and their numbers.
+ * In: connections as they open and close. Out: sessions by ID, contexts by socket, and their numbers.
  */
 import type { WebSocket } from 'ws'
 
-import type { SessionEnd } from '../verdict.js'
 import type { Context } from './context.js'
+import { LiveSession } from './live-session.js'
 
-/** All open connections. */
+/** What happens when a session is wanted for the first time, and when nobody wants it any more. */
+export interface RegistryListener {
+  onEnter(live: LiveSession): void
+  onLeave(live: LiveSession): void
+}
+
+/** All open connections and the handshakes under way, by session. */
 export class Registry {
-  readonly #bySession = new Map<string, Set<Context>>()
+  readonly #sessions = new Map<string, LiveSession>()
   readonly #bySocket = new WeakMap<WebSocket, Context>()
+  readonly #listener: RegistryListener
   #connections = 0
+  #connected = 0
+
+  constructor(listener: RegistryListener) {
+    this.#listener = listener
+  }
 
   get connections(): number {
     return this.#connections
   }
 
-  get sessions(): number {
-    return this.#bySession.size
+  /** How many sessions have connections. */
+  get size(): number {
+    return this.#connected
+  }
+
+  get(sessionID: string): LiveSession | undefined {
+    return this.#sessions.get(sessionID)
+  }
+
+  /** Sessions as they came. Going through them may be interleaved with their coming and going. */
+  sessions(): IterableIterator<LiveSession> {
+    return this.#sessions.values()
+  }
+
+  /** Every open connection's context, as they are when they are asked for. */
+  contexts(): Context[] {
+    return [...this.#sessions.values()].flatMap(({ contexts }) => contexts)
   }
 
   contextOf(ws: WebSocket): Context | undefined {
@@ -26,29 +53,58 @@ export class Registry {
   }
 
   connectionsOf(sessionID: string): number {
-    return this.#bySession.get(sessionID)?.size ?? 0
+    return this.#sessions.get(sessionID)?.contexts.length ?? 0
   }
 
-  /** Every open connection's context. */
-  *contexts(): IterableIterator<Context> {
-    for (const contexts of this.#bySession.values()) yield* contexts
+  /** The session, for a handshake that gives it back by `release`. */
+  hold(sessionID: string): LiveSession {
+    let live = this.#sessions.get(sessionID)
+    if (live === undefined) {
+      live = new LiveSession(sessionID)
+      this.#sessions.set(sessionID, live)
+      this.#listener.onEnter(live)
+    }
+    live.handshakes += 1
+    return live
   }
 
-  add(context: Context, ws: WebSocket): void {
-    context.open(ws)
-    this.#bySocket.set(ws, context)
-    const contexts = this.#bySession.get(context.sessionID)
-    if (contexts === undefined) this.#bySession.set(context.sessionID, new Set([context]))
-    else contexts.add(context)
+  release(live: LiveSession): void {
+    live.handshakes -= 1
+    this.#leaveIfUnwanted(live)
+  }
+
+  add(live: LiveSession, context: Context): void {
+    if (live.contexts.length === 0) this.#connected += 1
+    context.join(live, live.contexts.length)
+    live.contexts.push(context)
+    if (context.ws !== undefined) this.#bySocket.set(context.ws, context)
     this.#connections += 1
   }
 
-  /** Releases a context. False if it has ended before. */
-  end(context: Context, end: SessionEnd): boolean {
-    if (!context.end(end)) return false
-    const contexts = this.#bySession.get(context.sessionID)
-    if (contexts?.delete(context) === true) this.#connections -= 1
-    if (contexts?.size === 0) this.#bySession.delete(context.sessionID)
-    return true
+  /** Takes a context off its session, in the same time for the first of ten thousand and for the only one. */
+  remove(live: LiveSession, context: Context): void {
+    const last = live.contexts.pop()
+    if (last !== undefined && last !== context) {
+      live.contexts[context.slot] = last
+      last.slot = context.slot
+    }
+    this.#connections -= 1
+    if (live.contexts.length === 0) this.#connected -= 1
+    this.#leaveIfUnwanted(live)
+  }
+
+  /** Takes all contexts off their session. */
+  removeAll(live: LiveSession): Context[] {
+    const contexts = live.contexts.splice(0)
+    this.#connections -= contexts.length
+    if (contexts.length > 0) this.#connected -= 1
+    this.#leaveIfUnwanted(live)
+    return contexts
+  }
+
+  #leaveIfUnwanted(live: LiveSession): void {
+    if (live.handshakes > 0 || live.contexts.length > 0 || this.#sessions.get(live.sessionID) !== live) return
+    this.#sessions.delete(live.sessionID)
+    this.#listener.onLeave(live)
   }
 }

@@ -1,37 +1,155 @@
 /*
- * Any express-session Store, read as promises.
- * In: a Store with callbacks. Out: records.
+ * Any express-session Store as a LiveStore: by its own methods, and by hearing the calls that this process makes to it.
+ * In: a Store with callbacks. Out: records, and reports that one may have changed.
  */
-import type { SessionData, Store } from 'express-session'
+import type { Session, SessionData, Store } from 'express-session'
 
 import { StoreUnavailableError } from '../errors.js'
-import type { StoredSession } from './live-store.js'
-import { settleOnce } from './settle-once.js'
+import { CleanSession, snapshotOfStored, usableSnapshotOf } from './clean-session.js'
+import type { LiveStore, ReplaceResult, StoredSession } from './live-store.js'
+import { isSameSession } from './same-session.js'
+import { settleOnce, type StoreCallback } from './settle-once.js'
+import { draftOf, snapshotOf, type SessionSnapshot } from './snapshot.js'
+import { hearStoreCalls } from './store-calls.js'
 
-/** Reads sessions from a Store and knows whether it has said that it is disconnected. */
-export class ExpressStore {
+/**
+ * `replace` is exact where all writers are in this process, since it hears them: nothing it has not seen is overwritten.
+ * Writers in other processes can come between its read and its write, which is as near as a Store's methods come.
+ */
+export class ExpressStore implements LiveStore {
   readonly #store: Store
+  readonly #stopHearing: () => void
+  /** What this process has heard of the sessions that are watched or being written. */
+  readonly #heard = new Map<string, Heard>()
+  #listener: (sessionID: string | undefined) => void = () => undefined
   #connected = true
 
   constructor(store: Store) {
     this.#store = store
+    this.#stopHearing = hearStoreCalls(store, this.#onCall)
     // The two events by which express-session itself knows (index.js, `storeReady`).
     store.on('disconnect', this.#onDisconnect)
     store.on('connect', this.#onConnect)
   }
 
-  /** @throws {StoreUnavailableError} (rejects) when the store fails or has said that it is disconnected. */
-  async get(sessionID: string): Promise<StoredSession | undefined> {
-    if (!this.#connected) throw new StoreUnavailableError('The session store is disconnected.')
-    const record = await settleOnce<SessionData | null>((callback) => this.#store.get(sessionID, callback)).catch(
-      asNoSession,
-    )
-    return record ? { record, expiresAt: undefined } : undefined
+  async get(sessionID: string, held?: StoredSession): Promise<StoredSession | undefined> {
+    const record = await this.#read(sessionID)
+    if (!record) return undefined
+    const expiresAt = this.#expiryHeardOf(sessionID)
+    const snapshot = usableSnapshotOf({ record })
+    if (snapshot === undefined) return { record, expiresAt }
+    if (held instanceof CleanSession && held.isStill(snapshot, expiresAt)) return held
+    return new CleanSession(snapshot, expiresAt)
   }
 
-  close(): void {
+  async replace(sessionID: string, expected: StoredSession, next: SessionData): Promise<ReplaceResult> {
+    return await this.#unwritten(sessionID, async (record) => {
+      const snapshot = record ? usableSnapshotOf({ record }) : undefined
+      if (snapshot === undefined) return 'gone'
+      if (!isSameSession(snapshot, snapshotOfStored(expected)))
+        return { changed: new CleanSession(snapshot, undefined) }
+      const session = this.#inflate(sessionID, next)
+      await this.#call<unknown>((callback) => this.#store.set(sessionID, session, callback))
+      return { replaced: new CleanSession(snapshotOf(session), undefined) }
+    })
+  }
+
+  async touch(sessionID: string): Promise<'touched' | 'gone'> {
+    return await this.#unwritten(sessionID, async (record) => {
+      const snapshot = record ? usableSnapshotOf({ record }) : undefined
+      if (snapshot === undefined) return 'gone'
+      // express-session leaves a store without `touch` alone.
+      if (typeof this.#store.touch !== 'function') return 'touched'
+      const session = this.#inflate(sessionID, snapshot)
+      await this.#call<unknown>((callback) => this.#store.touch?.(sessionID, session, callback))
+      return 'touched'
+    })
+  }
+
+  async destroy(sessionID: string): Promise<void> {
+    await this.#call<unknown>((callback) => this.#store.destroy(sessionID, callback))
+  }
+
+  watch(sessionID: string): void {
+    this.#hear(sessionID).watched = true
+  }
+
+  unwatch(sessionID: string): void {
+    const heard = this.#heard.get(sessionID)
+    if (heard === undefined) return
+    heard.watched = false
+    this.#forgetIfIdle(sessionID, heard)
+  }
+
+  onChange(listener: (sessionID: string | undefined) => void): void {
+    this.#listener = listener
+  }
+
+  close(): Promise<void> {
+    this.#stopHearing()
     this.#store.off('disconnect', this.#onDisconnect)
     this.#store.off('connect', this.#onConnect)
+    return Promise.resolve()
+  }
+
+  /* Reads until no write of this process came while the answer was on its way, then goes on without a pause in between. */
+  async #unwritten<T>(sessionID: string, next: (record: SessionData | null | undefined) => Promise<T>): Promise<T> {
+    const heard = this.#hear(sessionID)
+    heard.writing += 1
+    try {
+      for (;;) {
+        const { calls } = heard
+        const record = await this.#read(sessionID)
+        if (heard.calls === calls) return await next(record)
+      }
+    } finally {
+      heard.writing -= 1
+      this.#forgetIfIdle(sessionID, heard)
+    }
+  }
+
+  async #read(sessionID: string): Promise<SessionData | null | undefined> {
+    return await this.#call<SessionData | null>((callback) => this.#store.get(sessionID, callback))
+  }
+
+  async #call<T>(start: (callback: StoreCallback<T>) => unknown): Promise<T | undefined> {
+    if (!this.#connected) throw new StoreUnavailableError('The session store is disconnected.')
+    return await settleOnce(start).catch(asNoSession)
+  }
+
+  /* As express-session hands a session to its store: a real Session with a real Cookie, its maxAge renewed. */
+  #inflate(sessionID: string, record: unknown): Session & SessionData {
+    const request = { sessionID, sessionStore: this.#store } as unknown as Parameters<Store['createSession']>[0]
+    return this.#store.createSession(request, draftOf(record as SessionSnapshot) as unknown as SessionData).touch()
+  }
+
+  #hear(sessionID: string): Heard {
+    const heard = this.#heard.get(sessionID) ?? new Heard()
+    this.#heard.set(sessionID, heard)
+    return heard
+  }
+
+  #forgetIfIdle(sessionID: string, { watched, writing }: Heard): void {
+    if (!watched && writing === 0) this.#heard.delete(sessionID)
+  }
+
+  /* Some stores' `touch` moves only their own expiry and leaves the record's date behind; what was given to it is newer. */
+  #expiryHeardOf(sessionID: string): number | undefined {
+    const expiresAt = this.#heard.get(sessionID)?.expiresAt
+    return expiresAt !== undefined && expiresAt > Date.now() ? expiresAt : undefined
+  }
+
+  readonly #onCall = (sessionID: string | undefined, written: SessionData | undefined): void => {
+    if (sessionID === undefined) {
+      for (const heard of this.#heard.values()) heard.calls += 1
+      this.#listener(undefined)
+      return
+    }
+    const heard = this.#heard.get(sessionID)
+    if (heard === undefined) return
+    heard.calls += 1
+    heard.expiresAt = expiryOf(written) ?? heard.expiresAt
+    if (heard.watched) this.#listener(sessionID)
   }
 
   readonly #onDisconnect = (): void => {
@@ -40,7 +158,22 @@ export class ExpressStore {
 
   readonly #onConnect = (): void => {
     this.#connected = true
+    this.#listener(undefined)
   }
+}
+
+class Heard {
+  watched = false
+  writing = 0
+  calls = 0
+  expiresAt: number | undefined = undefined
+}
+
+/* Whoever calls the store may give it anything. */
+function expiryOf(written: { cookie?: { expires?: unknown } | null } | undefined): number | undefined {
+  const expires = written?.cookie?.expires
+  const at = expires instanceof Date ? expires.valueOf() : typeof expires === 'string' ? Date.parse(expires) : NaN
+  return Number.isNaN(at) ? undefined : at
 }
 
 /* Stores that keep files answer ENOENT for an unknown ID, and express-session takes that for no session. */

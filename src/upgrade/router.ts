@@ -7,7 +7,7 @@ import type { Server as HttpsServer } from 'node:https'
 
 import { pathnameOf } from '../handshake/target.js'
 import type { RefusalReason } from '../verdict.js'
-import type { Upgrade } from './upgrade.js'
+import type { Upgrade } from './raw-upgrade.js'
 
 /** An http or https server. */
 export type UpgradeServer = HttpServer | HttpsServer

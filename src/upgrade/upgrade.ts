@@ -5,32 +5,36 @@
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 
+import type { Store } from 'express-session'
 import type { WebSocket, WebSocketServer } from 'ws'
 
-import type { Admission, Handshake, Verdict } from '../handshake/authenticate.js'
-import type { ClosingSockets } from '../live/closing.js'
-import { Context, type SessionContext } from '../live/context.js'
-import type { Registry } from '../live/registry.js'
+import type { Admission, Handshake, Judgement, Verdict } from '../handshake/authenticate.js'
+import { Visit } from '../handshake/visit.js'
+import type { SessionContext } from '../live/context.js'
 import type { Reports } from '../live/reports.js'
-import { CloseCode, refusalOf, type Refusal, type SessionEnd } from '../verdict.js'
+import type { Sessions } from '../live/sessions.js'
+import { isThenable } from '../store/settle-once.js'
+import { CloseCode, refusalOf, type Refusal } from '../verdict.js'
+import { putSessionOn, type SessionRequest } from './express-request.js'
 import type { PendingHandshakes } from './pending.js'
+import type { Upgrade } from './raw-upgrade.js'
+import type { RefusedWebSockets } from './refuse-by-close.js'
 import type { RefusedSockets } from './refuse.js'
+import { renewedCookie, type RenewalRules } from './renewed-cookie.js'
 import { isWellFormedUpgrade } from './well-formed.js'
 
-/** Called just before 'connection' with the same arguments, typed: ws's own types know no third one. */
-export type ConnectionListener<C = SessionContext> = (ws: WebSocket, request: IncomingMessage, context: C) => void
+/**
+ * Called just before 'connection' with the same arguments, typed: ws's own types know no third one. If it throws, or
+ * returns a promise that rejects, the bridge emits `fault` and closes the socket with 1011.
+ *
+ * `C` is `SessionContext | undefined` where anonymous requests are accepted; these have no `request.session` either.
+ */
+export type ConnectionListener<C = SessionContext> = (ws: WebSocket, request: SessionRequest, context: C) => void
 
 /** Where an accepted upgrade goes. */
 export interface Destination {
   readonly wss: WebSocketServer
-  readonly onConnection?: ConnectionListener | undefined
-}
-
-/** One upgrade as Node's 'upgrade' event brings it. */
-export interface Upgrade {
-  readonly request: IncomingMessage
-  readonly socket: Duplex
-  readonly head: Buffer
+  readonly onConnection?: ConnectionListener<never> | undefined
 }
 
 /** What an upgrade passes through. */
@@ -38,10 +42,13 @@ export interface UpgraderParts {
   readonly handshake: Handshake
   readonly pending: PendingHandshakes
   readonly refused: RefusedSockets
-  readonly registry: Registry
-  readonly closing: ClosingSockets
+  /** Where refusals are told by close codes; undefined: by statuses. */
+  readonly refusedByClose: RefusedWebSockets | undefined
+  readonly sessions: Sessions
+  readonly renewal: RenewalRules
+  /** The store that `request.session` saves to. */
+  readonly requestStore: Store
   readonly reports: Reports
-  readonly maxSocketsPerSession: number
 }
 
 /** @throws {TypeError} for a ws server that could not take an upgrade handed to it. */
@@ -66,6 +73,7 @@ export function checkDestination({ wss, onConnection }: Destination): void {
 /** A socket is handled once, whichever bridge, mount or router it comes to first: ws throws on a second time. */
 const taken = new WeakSet<Duplex>()
 
+/** Takes upgrades through the handshake to their sockets. */
 export class Upgrader {
   readonly #parts: UpgraderParts
   #shuttingDown = false
@@ -85,108 +93,156 @@ export class Upgrader {
     const { request, socket } = upgrade
     if (taken.has(socket)) return
     taken.add(socket)
+    const { wss } = destination
     if (!isWellFormedUpgrade(request)) return this.refuse(upgrade, refusalOf('bad-request'))
-    if (!this.#isServedBy(destination.wss, request)) return this.refuse(upgrade, refusalOf('not-found'))
-    this.#judge(request, socket, (judged) => {
-      if ('reason' in judged) this.refuse(upgrade, judged)
-      else this.#accept(upgrade, destination, judged)
+    if (!this.#isServedBy(wss, request)) return this.refuse(upgrade, refusalOf('not-found'))
+    const visit = new Visit(this.#parts.sessions)
+    this.#judge(request, { socket, visit }, (judged) => {
+      if (judged === 'anonymous') this.#acceptAnonymous(upgrade, destination)
+      else if ('reason' in judged) this.refuse(upgrade, judged, wss)
+      else this.#accept(upgrade, destination, judged, visit)
+      visit.leave()
     })
   }
 
   /** The handshake alone, with the same cap and deadline. Never rejects. */
   authenticate(request: IncomingMessage): Promise<Verdict> {
+    const { reports, sessions } = this.#parts
     return new Promise((resolve) => {
-      this.#judge(request, undefined, (judged) => {
-        if ('reason' in judged) {
-          this.#parts.reports.refused(judged, request)
-          resolve({ accepted: false, refusal: judged })
-        } else {
-          resolve({ accepted: true, context: new Context(judged.sessionID, judged.session, judged.handshake) })
+      this.#judge(request, {}, (judged) => {
+        if (judged === 'anonymous') return resolve({ accepted: true, context: undefined })
+        if (!('reason' in judged)) {
+          return resolve({ accepted: true, context: sessions.newContext(judged.found, judged.handshake) })
         }
+        reports.refused(judged, request)
+        resolve({ accepted: false, refusal: judged })
       })
     })
   }
 
+  /** Answers, counts and tells. With a wss, it may be answered by a close code. */
+  refuse(upgrade: Upgrade, refusal: Refusal, wss?: WebSocketServer): void {
+    const { refused, refusedByClose, reports } = this.#parts
+    const byClose = wss !== undefined && this.#attempt(() => refusedByClose?.refuse(upgrade, refusal, wss) === true)
+    if (!byClose) refused.refuse(upgrade.socket, refusal)
+    reports.refused(refusal, upgrade.request)
+  }
+
   /* `done` is called exactly once: by the handshake's own answer, or by what comes before it. */
-  #judge(request: IncomingMessage, socket: Duplex | undefined, done: (judged: Admission | Refusal) => void): void {
+  #judge(
+    request: IncomingMessage,
+    { socket, visit }: { socket?: Duplex; visit?: Visit },
+    done: (judged: Judgement) => void,
+  ): void {
     const { handshake, pending } = this.#parts
     if (this.#shuttingDown) return done(refusalOf('shutting-down'))
     const place = pending.open((why) => {
       done(refusalOf(why))
     }, socket)
     if (place === undefined) return done(refusalOf('too-many-pending'))
-    void handshake.judge(request).then((judged) => {
+    void handshake.judge(request, visit).then((judged) => {
       if (place.settle()) done(judged)
     })
   }
 
-  /** Answers, counts and tells. */
-  refuse({ request, socket }: Upgrade, refusal: Refusal): void {
-    this.#parts.refused.refuse(socket, refusal)
-    this.#parts.reports.refused(refusal, request)
+  /* From here to 'connection' everything is synchronous, so that no message comes before its listener. */
+  #accept(upgrade: Upgrade, destination: Destination, admission: Admission, { live }: Visit): void {
+    const { sessions, requestStore } = this.#parts
+    const { found, handshake, reports } = admission
+    if (live === undefined) throw new Error('An upgrade is judged with a visit.')
+    if (!isOpen(upgrade.socket)) return this.refuse(upgrade, refusalOf('client-gone'))
+    if (!sessions.hasRoom(found.sessionID)) return this.refuse(upgrade, refusalOf('too-many-sockets'), destination.wss)
+    const context = sessions.newContext(found, handshake)
+    const setCookie = this.#renewedCookie(admission, upgrade.request)
+    putSessionOn(upgrade.request, context, requestStore)
+    this.#upgrade(upgrade, destination.wss, setCookie, (ws) => {
+      sessions.open(context, live, ws)
+      this.#connect(ws, upgrade.request as SessionRequest, context, destination)
+    })
+    // The browser has a cookie with a new expiry now: the store must not be behind.
+    if (setCookie !== undefined && context.ws !== undefined) sessions.renew(live)
+    if (live.reports !== reports || live.snapshot !== found.snapshot) sessions.check(live)
   }
 
-  /* From here to 'connection' everything is synchronous, so that no message comes before its listener. */
-  #accept(upgrade: Upgrade, destination: Destination, { sessionID, session, handshake }: Admission): void {
-    const { registry, maxSocketsPerSession } = this.#parts
+  #acceptAnonymous(upgrade: Upgrade, destination: Destination): void {
     if (!isOpen(upgrade.socket)) return this.refuse(upgrade, refusalOf('client-gone'))
-    if (registry.connectionsOf(sessionID) >= maxSocketsPerSession) {
-      return this.refuse(upgrade, refusalOf('too-many-sockets'))
+    this.#upgrade(upgrade, destination.wss, undefined, (ws) => {
+      this.#parts.sessions.openAnonymous(ws)
+      this.#connect(ws, upgrade.request as SessionRequest, undefined, destination)
+    })
+  }
+
+  #upgrade(
+    { request, socket, head }: Upgrade,
+    wss: WebSocketServer,
+    setCookie: string | undefined,
+    opened: (ws: WebSocket) => void,
+  ): void {
+    const { reports } = this.#parts
+    let isOpened = false as boolean
+    const addCookie = (headers: string[]): void => {
+      if (setCookie !== undefined) headers.push(`Set-Cookie: ${setCookie}`)
     }
-    const context = new Context(sessionID, session, handshake)
+    if (setCookie !== undefined) wss.on('headers', addCookie)
     try {
-      destination.wss.handleUpgrade(upgrade.request, upgrade.socket, upgrade.head, (ws) => {
-        this.#connect(ws, upgrade.request, context, destination)
+      wss.handleUpgrade(request, socket, head, (ws) => {
+        isOpened = true
+        opened(ws)
       })
     } catch (error) {
       // A user's handleProtocols, verifyClient or 'headers' listener threw.
-      this.#parts.reports.fault('upgrade', error)
-      if (context.ws === undefined) this.refuse(upgrade, refusalOf('authorize-failed'))
+      reports.fault('upgrade', error)
+      if (!isOpened) this.refuse({ request, socket, head }, refusalOf('authorize-failed'))
       return
+    } finally {
+      wss.off('headers', addCookie)
     }
     // ws has refused by itself, and answered: its verifyClient said no, an extension was malformed, or it is closing.
-    if (context.ws === undefined) {
-      const reason = destination.wss.options.verifyClient ? 'forbidden' : 'bad-request'
-      this.#parts.reports.refused(refusalOf(reason), upgrade.request)
-    }
+    if (!isOpened) reports.refused(refusalOf(wss.options.verifyClient ? 'forbidden' : 'bad-request'), request)
   }
 
-  #connect(ws: WebSocket, request: IncomingMessage, context: Context, { wss, onConnection }: Destination): void {
-    const { registry, reports } = this.#parts
+  #connect(
+    ws: WebSocket,
+    request: SessionRequest,
+    context: SessionContext | undefined,
+    { wss, onConnection }: Destination,
+  ): void {
+    const { sessions, reports } = this.#parts
     // One bad frame on a socket without an 'error' listener is an uncaught exception.
     ws.on('error', ignore)
-    ws.once('close', (code) => {
-      this.#end(context, { reason: 'closed', code })
-    })
-    registry.add(context, ws)
     reports.accepted(context, ws)
+    const failed = (error: unknown): void => {
+      reports.fault('connection-listener', error)
+      sessions.disconnectSocket(ws, { reason: 'disconnected', code: CloseCode.failed })
+    }
     try {
-      onConnection?.(ws, request, context)
+      const returned: unknown = onConnection?.(ws, request, context as never)
+      if (isThenable(returned)) returned.then(undefined, failed)
       wss.emit('connection', ws, request, context)
     } catch (error) {
-      reports.fault('connection-listener', error)
-      this.#end(context, { reason: 'disconnected', code: CloseCode.failed })
+      failed(error)
     }
   }
 
-  /** Ends every open socket as `shutdown`; resolves when all have gone. */
-  async endAll(): Promise<void> {
-    const { registry, closing } = this.#parts
-    for (const context of registry.contexts()) this.#end(context, { reason: 'shutdown', code: CloseCode.shutdown })
-    await closing.gone()
-  }
-
-  #end(context: Context, end: SessionEnd): void {
-    const { registry, closing, reports } = this.#parts
-    if (!registry.end(context, end)) return
-    if (context.ws !== undefined && end.reason !== 'closed') closing.close(context.ws, end)
-    reports.ended(context, end)
+  #renewedCookie({ found, outdated }: Admission, request: IncomingMessage): string | undefined {
+    try {
+      return renewedCookie(this.#parts.renewal, found, outdated, request)
+    } catch (error) {
+      // An attribute in the record that no cookie can have: express-session would fail on it, too.
+      this.#parts.reports.fault('record', error)
+      return undefined
+    }
   }
 
   /* ws asks for its own `path` only after everything was loaded, and answers 400. */
   #isServedBy(wss: WebSocketServer, request: IncomingMessage): boolean {
+    return this.#attempt(() => Boolean(wss.shouldHandle(request)))
+  }
+
+  /* What a user's ws server throws is a fault, and a no. */
+  #attempt(ask: () => boolean): boolean {
     try {
-      return Boolean(wss.shouldHandle(request))
+      return ask()
     } catch (error) {
       this.#parts.reports.fault('upgrade', error)
       return false

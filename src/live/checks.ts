@@ -1,0 +1,193 @@
+/*
+ * Whether the sessions are still what they were. Anything may ask for a check; only what the store then says counts.
+ * In: reports, times to look, reads of others. Out: changed snapshots, new expiries, ends.
+ */
+import { StoreUnavailableError } from '../errors.js'
+import { snapshotOfStored } from '../store/clean-session.js'
+import type { StoredSession } from '../store/live-store.js'
+import { isSameSession } from '../store/same-session.js'
+import type { SessionSnapshot } from '../store/snapshot.js'
+import { permits, type Authorize } from './authorize.js'
+import type { Context } from './context.js'
+import { endOf, type Endings } from './endings.js'
+import type { LiveSession } from './live-session.js'
+import type { Registry } from './registry.js'
+import type { Reports } from './reports.js'
+import { inSlices } from './slices.js'
+import type { StoreAccess } from './store-access.js'
+
+/** The first pause after a failed check, in ms; it doubles with each. */
+const firstPauseMs = 100
+const longestPauseMs = 10_000
+
+/** What the checks work with. */
+export interface ChecksParts {
+  readonly store: StoreAccess
+  readonly registry: Registry
+  readonly endings: Endings
+  readonly reports: Reports
+  readonly authorize: Authorize | undefined
+  readonly unverifiedMs: number
+  /** To be called when it has become known when to look at a session next. */
+  readonly schedule: (live: LiveSession) => void
+}
+
+/** Keeps sessions true. */
+export class Checks {
+  readonly #parts: ChecksParts
+
+  constructor(parts: ChecksParts) {
+    this.#parts = parts
+  }
+
+  /** Something may have changed: with one session, or with any. */
+  readonly report = (sessionID: string | undefined): void => {
+    const { registry } = this.#parts
+    if (sessionID === undefined) return this.#reportAll()
+    const live = registry.get(sessionID)
+    if (live === undefined) return
+    live.reports += 1
+    this.check(live)
+  }
+
+  /** Reads the session and acts on what it finds. One check of a session at a time; one more, if it is asked for meanwhile. */
+  check(live: LiveSession): void {
+    if (live.checking) live.checkAgain = true
+    // A handshake loads by itself.
+    else if (live.contexts.length > 0) void this.#check(live)
+  }
+
+  /**
+   * Reads the session for whoever needs it now, and keeps everybody else informed.
+   *
+   * @throws {StoreUnavailableError} (rejects) when the store cannot be read.
+   */
+  async read(live: LiveSession): Promise<StoredSession | undefined> {
+    live.readsBegun += 1
+    const read = live.readsBegun
+    const stored = await this.#parts.store.get(live.sessionID, live.stored)
+    this.#apply(live, stored, read)
+    return stored
+  }
+
+  /** What this process has just written itself: nothing that was read before counts any more. */
+  written(live: LiveSession, stored: StoredSession): void {
+    live.readsBegun += 1
+    this.#apply(live, stored, live.readsBegun)
+  }
+
+  /** The store has no such session any more. */
+  gone(live: LiveSession): void {
+    const expired = live.expiresAt <= Date.now()
+    this.#parts.endings.endSession(live, endOf(expired ? 'expired' : 'destroyed'))
+    live.stored = live.snapshot = undefined
+  }
+
+  #reportAll(): void {
+    const { registry } = this.#parts
+    for (const live of registry.sessions()) live.reports += 1
+    void inSlices(registry.sessions(), (live) => {
+      this.check(live)
+    })
+  }
+
+  async #check(live: LiveSession): Promise<void> {
+    live.checking = true
+    do {
+      await this.read(live).catch((error: unknown) => {
+        this.#failed(live, error)
+      })
+    } while (isAskedAgain(live) && live.contexts.length > 0)
+    live.checking = false
+  }
+
+  #apply(live: LiveSession, stored: StoredSession | undefined, read: number): void {
+    // «Gone» is final, whatever another read has found: nobody stays connected on a doubt.
+    if (stored === undefined) return this.gone(live)
+    if (read < live.readApplied) return
+    live.readApplied = read
+    const previous = live.snapshot
+    const snapshot = this.#snapshotOf(live, stored)
+    if (snapshot === undefined) return this.gone(live)
+    live.stored = stored
+    if (isOver(stored)) return this.gone(live)
+    live.snapshot = snapshot
+    const changed = previous !== undefined && !isSameSession(previous, snapshot)
+    if (live.contexts.length === 0) return
+    if (changed || live.unauthorized) void this.#announce(live, snapshot, changed ? previous : undefined)
+    else this.#verified(live)
+  }
+
+  #snapshotOf(live: LiveSession, stored: StoredSession): SessionSnapshot | undefined {
+    if (stored === live.stored) return live.snapshot
+    try {
+      return snapshotOfStored(stored)
+    } catch (error) {
+      this.#parts.reports.fault('record', error)
+      return undefined
+    }
+  }
+
+  /* Tells every connection of the change, and asks `authorize` whether it may stay. */
+  async #announce(live: LiveSession, snapshot: SessionSnapshot, previous: SessionSnapshot | undefined): Promise<void> {
+    const { authorize, reports } = this.#parts
+    live.unauthorized = authorize !== undefined
+    const answers: Promise<boolean>[] = []
+    await inSlices([...live.contexts], (context) => {
+      if (context.ended !== undefined) return
+      if (previous !== undefined) reports.changed(context, snapshot, previous)
+      answers.push(this.#reconsider(live, context, snapshot))
+    })
+    const decided = (await Promise.all(answers)).every(Boolean)
+    // Something newer is there by now, and is being announced itself.
+    if (live.snapshot !== snapshot) return
+    if (!decided) {
+      this.#failed(live, undefined)
+      return
+    }
+    live.unauthorized = false
+    this.#verified(live)
+  }
+
+  /* False if there was no answer, which counts as a check that failed. */
+  async #reconsider(live: LiveSession, context: Context, snapshot: SessionSnapshot): Promise<boolean> {
+    const { authorize, endings, reports } = this.#parts
+    if (authorize === undefined || context.ended !== undefined) return true
+    try {
+      const permitted = await permits(authorize, snapshot, undefined, context.handshake)
+      if (!permitted && live.snapshot === snapshot) endings.end(context, endOf('forbidden'))
+      return true
+    } catch (error) {
+      reports.fault('authorize', error)
+      return false
+    }
+  }
+
+  #verified(live: LiveSession): void {
+    live.failedSince = undefined
+    live.pauseMs = 0
+    this.#parts.schedule(live)
+  }
+
+  #failed(live: LiveSession, error: unknown): void {
+    const { endings, reports, unverifiedMs } = this.#parts
+    if (error !== undefined && !(error instanceof StoreUnavailableError)) reports.fault('check', error)
+    if (live.contexts.length === 0) return
+    const now = performance.now()
+    live.failedSince ??= now
+    if (now - live.failedSince >= unverifiedMs) return endings.endSession(live, endOf('unverified'))
+    live.pauseMs = Math.min(Math.max(live.pauseMs * 2, firstPauseMs), longestPauseMs)
+    this.#parts.schedule(live)
+  }
+}
+
+/* Asked meanwhile: what it asks about may have come after the read. */
+function isAskedAgain(live: LiveSession): boolean {
+  const again = live.checkAgain
+  live.checkAgain = false
+  return again
+}
+
+function isOver({ expiresAt }: StoredSession): boolean {
+  return expiresAt !== undefined && expiresAt <= Date.now()
+}

@@ -1,0 +1,34 @@
+/*
+ * A connection of any kind, as far as its session's end is concerned.
+ * In: a WebSocket, or what a user binds. Out: the gate that a WebSocket's messages pass.
+ */
+import type { EventEmitter } from 'node:events'
+
+import type { WebSocket } from 'ws'
+
+/** A connection that is no `ws` socket: what `bridge.bind` needs to know of it. */
+export interface BoundConnection {
+  /** Ends it politely, with a close code and a reason of at most 123 bytes. */
+  close(code: number, reason: string): void
+  /** Cuts it, if it has not closed after a grace of a second. */
+  terminate?(): void
+  /** Registers a listener of its end, whoever ended it. */
+  onClose(listener: () => void): void
+  /** Registers a listener of what counts as activity for `keepAlive: 'messages'`. */
+  onMessage?(listener: () => void): void
+}
+
+/**
+ * From now on, no message reaches a listener of this socket.
+ *
+ * ws delivers what still arrives until the client answers the close frame, the rest of a burst included. All listeners hang
+ * on `emit`, those of addEventListener too, so one function in its place is the gate, and costs nothing before.
+ */
+export function shutGate(ws: WebSocket): void {
+  Object.defineProperty(ws, 'emit', { value: emitAllButMessages, configurable: true, writable: true })
+}
+
+function emitAllButMessages(this: WebSocket, event: string | symbol, ...args: unknown[]): boolean {
+  if (event === 'message') return false
+  return (Object.getPrototypeOf(this) as EventEmitter).emit.call(this, event, ...args)
+}

@@ -1,0 +1,105 @@
+/*
+ * When to look at which session next: one timer for all of them.
+ * In: sessions with a time to look at them. Out: those whose time has come.
+ */
+
+/** Something with a time at which to look at it. The heap owns the place. */
+export interface Due {
+  /** In ms since the epoch, since it is expiries that are waited for. */
+  lookAt: number
+  /** Its index in the heap; -1 while it is in none. */
+  place: number
+}
+
+/** setTimeout's longest delay; a later time is looked at again then. */
+const longestMs = 2 ** 31 - 1
+
+/** An indexed binary heap: what is taken out is gone at once, so that a session that ended is kept by nothing. */
+export class Deadlines<T extends Due> {
+  readonly #heap: T[] = []
+  readonly #onDue: (item: T) => void
+  #timer: NodeJS.Timeout | undefined
+  #armedFor = Infinity
+
+  constructor(onDue: (item: T) => void) {
+    this.#onDue = onDue
+  }
+
+  /** Looks at an item at that time, in place of the time it had; Infinity: never. */
+  set(item: T, lookAt: number): void {
+    if (lookAt === Infinity) return this.remove(item)
+    const earlier = item.place === -1 || lookAt < item.lookAt
+    item.lookAt = lookAt
+    if (item.place === -1) {
+      item.place = this.#heap.length
+      this.#heap.push(item)
+    }
+    if (earlier) this.#rise(item)
+    else this.#sink(item)
+    this.#arm()
+  }
+
+  remove(item: T): void {
+    if (item.place === -1) return
+    const last = this.#heap.pop() as T
+    if (last !== item) {
+      last.place = item.place
+      this.#heap[last.place] = last
+      this.#rise(last)
+      this.#sink(last)
+    }
+    item.place = -1
+  }
+
+  /** Stops the timer. */
+  dispose(): void {
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    this.#armedFor = Infinity
+  }
+
+  #arm(): void {
+    const first = this.#heap[0]
+    // A timer that fires too early costs less than arming it anew for every session that comes and goes.
+    if (first === undefined || first.lookAt >= this.#armedFor) return
+    clearTimeout(this.#timer)
+    this.#armedFor = first.lookAt
+    this.#timer = setTimeout(this.#fire, Math.min(Math.max(first.lookAt - Date.now(), 0), longestMs)).unref()
+  }
+
+  readonly #fire = (): void => {
+    this.#armedFor = Infinity
+    const now = Date.now()
+    for (let first = this.#heap[0]; first !== undefined && first.lookAt <= now; first = this.#heap[0]) {
+      this.remove(first)
+      this.#onDue(first)
+    }
+    this.#arm()
+  }
+
+  #rise(item: T): void {
+    while (item.place > 0) {
+      const parent = this.#heap[(item.place - 1) >> 1] as T
+      if (parent.lookAt <= item.lookAt) return
+      this.#swap(item, parent)
+    }
+  }
+
+  #sink(item: T): void {
+    for (;;) {
+      const left = this.#heap[2 * item.place + 1]
+      const right = this.#heap[2 * item.place + 2]
+      const child = right !== undefined && left !== undefined && right.lookAt < left.lookAt ? right : left
+      if (child === undefined || child.lookAt >= item.lookAt) return
+      this.#swap(child, item)
+    }
+  }
+
+  #swap(upper: T, lower: T): void {
+    const place = upper.place
+    upper.place = lower.place
+    lower.place = place
+    this.#heap[upper.place] = upper
+    this.#heap[lower.place] = lower
+  }
+}

@@ -1,0 +1,74 @@
+/*
+ * What keeps a session from expiring while it has connections.
+ * In: messages, or being connected. Out: touches, not more than one in a while.
+ */
+import type { Checks } from './checks.js'
+import type { LiveSession } from './live-session.js'
+import type { StoreAccess } from './store-access.js'
+
+/** See {@link SessionBridgeOptions.keepAlive}. */
+export type KeepAliveMode = 'messages' | 'connected' | 'never'
+
+/** The longest time between two touches, in ms. */
+const longestMs = 60_000
+
+/** Touches sessions. */
+export class KeepAlive {
+  readonly #mode: KeepAliveMode
+  readonly #store: StoreAccess
+  readonly #checks: Checks
+
+  constructor(mode: KeepAliveMode, store: StoreAccess, checks: Checks) {
+    this.#mode = mode
+    this.#store = store
+    this.#checks = checks
+  }
+
+  /** Whether messages have to be heard of. */
+  get listens(): boolean {
+    return this.#mode === 'messages'
+  }
+
+  /** A message came. The first touches at once. */
+  activity(live: LiveSession): void {
+    if (performance.now() - live.touchedAt >= intervalMs(live)) this.touch(live)
+  }
+
+  /** A connection came: the time to the first touch begins, and is over at once for a session that would not last so long. */
+  connected(live: LiveSession): void {
+    if (this.#mode !== 'connected' || live.touchedAt !== -Infinity) return
+    const interval = intervalMs(live)
+    const isShort = live.expiresAt - Date.now() < 2 * interval
+    live.touchedAt = performance.now() - (isShort ? interval : 0)
+  }
+
+  /** When being connected touches next, in ms since the epoch; Infinity: never. */
+  dueAt(live: LiveSession): number {
+    if (this.#mode !== 'connected') return Infinity
+    return Date.now() + live.touchedAt + intervalMs(live) - performance.now()
+  }
+
+  /** Touches if it is time to. */
+  tick(live: LiveSession): void {
+    if (this.#mode === 'connected') this.activity(live)
+  }
+
+  /** Touches now. */
+  touch(live: LiveSession): void {
+    live.touchedAt = performance.now()
+    this.#store.touch(live.sessionID).then(
+      (result) => {
+        if (result === 'gone') this.#checks.check(live)
+      },
+      // The check finds out for itself whether the store is away, and tries again.
+      () => {
+        this.#checks.check(live)
+      },
+    )
+  }
+}
+
+function intervalMs({ snapshot }: LiveSession): number {
+  const maxAge = snapshot?.cookie.originalMaxAge
+  return typeof maxAge === 'number' ? Math.min(longestMs, maxAge / 4) : longestMs
+}

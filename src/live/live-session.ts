@@ -1,0 +1,53 @@
+/*
+ * One session that has connections in this process, however many.
+ * In: what the store said of it last. Out: the state that its connections share.
+ */
+import type { StoredSession } from '../store/live-store.js'
+import type { SessionSnapshot } from '../store/snapshot.js'
+import type { Context } from './context.js'
+import type { Due } from './deadlines.js'
+
+/** The shared state of a session's connections. Plain fields: the registry and the checks keep them. */
+export class LiveSession implements Due {
+  readonly sessionID: string
+  lookAt = Infinity
+  place = -1
+
+  /** What the store gave last, and the same as handlers see it; undefined until the first load. */
+  stored: StoredSession | undefined = undefined
+  snapshot: SessionSnapshot | undefined = undefined
+
+  /** Its open connections. */
+  readonly contexts: Context[] = []
+  /** Handshakes under way: they need the reports, too. */
+  handshakes = 0
+
+  /** Grows with every report: a handshake that sees another number than before its load loads again. */
+  reports = 0
+  /** Reads are numbered as they begin. One that began before what was applied last says nothing new. */
+  readsBegun = 0
+  readApplied = 0
+
+  checking = false
+  checkAgain = false
+  /** When the first check failed of those that have failed since the last good one, by `performance.now()`. */
+  failedSince: number | undefined = undefined
+  pauseMs = 0
+  /** `authorize` has not answered for what the session is now. */
+  unauthorized = false
+
+  /** When the bridge last put off the expiry, by `performance.now()`. */
+  touchedAt = -Infinity
+
+  constructor(sessionID: string) {
+    this.sessionID = sessionID
+  }
+
+  /** When the session will be over as far as is known, in ms since the epoch: a time to look, never a proof. */
+  get expiresAt(): number {
+    const { stored, snapshot } = this
+    if (stored?.expiresAt !== undefined) return stored.expiresAt
+    const expires = snapshot?.cookie.expires
+    return expires === null || expires === undefined ? Infinity : Date.parse(expires)
+  }
+}

@@ -1,0 +1,107 @@
+/*
+ * The calls that this process makes to a store: by HTTP requests, by jobs, by other bridges.
+ * In: a Store. Out: a report at every call that may have changed a session.
+ */
+import type { SessionData, Store } from 'express-session'
+
+import { isThenable } from './settle-once.js'
+
+/**
+ * Told right after a call that may have changed a session, and again when the store has answered it.
+ *
+ * @param sessionID undefined: any session may have changed
+ * @param written the session that was given to `set` or `touch`
+ */
+export type StoreCallListener = (sessionID: string | undefined, written: SessionData | undefined) => void
+
+/* One hook for a store, whoever listens: wrapped twice, it could not be undone in any order. */
+const heard = new WeakMap<Store, StoreCalls>()
+
+/** Listens to the calls made to a store. Returns what ends it; the store is as it was when nobody listens any more. */
+export function hearStoreCalls(store: Store, listener: StoreCallListener): () => void {
+  const calls = heard.get(store) ?? new StoreCalls(store)
+  heard.set(store, calls)
+  return calls.add(listener)
+}
+
+type Method = 'set' | 'touch' | 'destroy' | 'clear'
+const methods: readonly Method[] = ['set', 'touch', 'destroy', 'clear']
+
+class StoreCalls {
+  readonly #store: Store
+  readonly #listeners = new Set<StoreCallListener>()
+  readonly #undo: (() => void)[] = []
+
+  constructor(store: Store) {
+    this.#store = store
+  }
+
+  add(listener: StoreCallListener): () => void {
+    if (this.#listeners.size === 0) this.#install()
+    this.#listeners.add(listener)
+    return () => {
+      if (this.#listeners.delete(listener) && this.#listeners.size === 0) this.#uninstall()
+    }
+  }
+
+  #install(): void {
+    for (const method of methods) {
+      const original: unknown = Reflect.get(this.#store, method)
+      if (typeof original === 'function') this.#undo.push(this.#hook(method, original as StoreMethod))
+    }
+  }
+
+  #uninstall(): void {
+    for (const undo of this.#undo.splice(0)) undo()
+  }
+
+  #hook(method: Method, original: StoreMethod): () => void {
+    const store = this.#store
+    const own = Object.getOwnPropertyDescriptor(store, method)
+    const tell = this.#tell
+    const hooked = function (this: Store, ...args: unknown[]): unknown {
+      const sessionID = method !== 'clear' && typeof args[0] === 'string' ? args[0] : undefined
+      const written = method === 'set' || method === 'touch' ? (args[1] as SessionData | undefined) : undefined
+      const told = (): void => {
+        tell(sessionID, written)
+      }
+      try {
+        const returned = original.apply(this, withCallbackHeard(args, told))
+        if (isThenable(returned)) returned.then(told, told)
+        return returned
+      } finally {
+        // MemoryStore has done it by now, though it calls back later: between the two, messages would slip through.
+        told()
+      }
+    }
+    Object.defineProperty(store, method, {
+      value: hooked,
+      configurable: true,
+      writable: true,
+      enumerable: own?.enumerable ?? false,
+    })
+    return () => {
+      // Somebody may have wrapped the method after us, and goes on calling ours, which then tells nobody.
+      if ((store[method] as unknown) !== hooked) return
+      if (own === undefined) Reflect.deleteProperty(store, method)
+      else Object.defineProperty(store, method, own)
+    }
+  }
+
+  readonly #tell = (sessionID: string | undefined, written: SessionData | undefined): void => {
+    for (const listener of this.#listeners) listener(sessionID, written)
+  }
+}
+
+type StoreMethod = (this: Store, ...args: unknown[]) => unknown
+
+/* The callback is the last argument if there is one; where there is none, none is put in: some stores then return a promise. */
+function withCallbackHeard(args: unknown[], told: () => void): unknown[] {
+  const callback = args.at(-1)
+  if (typeof callback !== 'function') return args
+  const heardCallback = function (this: unknown, ...answer: unknown[]): unknown {
+    told()
+    return (callback as (...answer: unknown[]) => unknown).apply(this, answer)
+  }
+  return [...args.slice(0, -1), heardCallback]
+}

@@ -1,0 +1,47 @@
+/*
+ * The Set-Cookie that a 101 brings along: with `rolling`, and when an older secret had signed.
+ * In: the session and its request. Out: the header's value, or nothing.
+ */
+import type { IncomingMessage } from 'node:http'
+import type { TLSSocket } from 'node:tls'
+
+import { serialize } from 'cookie'
+
+import type { SessionCookie } from '../handshake/cookie.js'
+import type { FoundSession } from '../live/context.js'
+
+/** When and how a cookie is renewed. */
+export interface RenewalRules {
+  readonly cookie: SessionCookie
+  readonly rolling: boolean
+  /** Whether X-Forwarded-Proto is to be believed. */
+  readonly trustProxy: boolean
+}
+
+/**
+ * The cookie with the record's own attributes and a new expiry; undefined if it stays as it is.
+ *
+ * A `secure` one is sent over https only (express-session, index.js, `issecure`).
+ */
+export function renewedCookie(
+  { cookie, rolling, trustProxy }: RenewalRules,
+  { sessionID, snapshot }: FoundSession,
+  outdated: boolean,
+  request: IncomingMessage,
+): string | undefined {
+  if (!rolling && !outdated) return undefined
+  const { originalMaxAge, expires, secure, ...attributes } = snapshot.cookie
+  if (secure && !isSecure(request, trustProxy)) return undefined
+  return serialize(cookie.name, cookie.sign(sessionID), {
+    ...attributes,
+    secure: Boolean(secure),
+    ...(originalMaxAge === null ? {} : { expires: new Date(Date.now() + originalMaxAge) }),
+  })
+}
+
+function isSecure(request: IncomingMessage, trustProxy: boolean): boolean {
+  if ((request.socket as Partial<TLSSocket>).encrypted === true) return true
+  const header = trustProxy ? request.headers['x-forwarded-proto'] : undefined
+  const first = (Array.isArray(header) ? header[0] : header)?.split(',')[0]
+  return first?.trim().toLowerCase() === 'https'
+}
