@@ -62,28 +62,28 @@ export class Handshake {
 
   /** Judges a request. Never rejects. With a visit, the session is watched from before its load. */
   async judge(request: IncomingMessage, visit?: Visit): Promise<Judgement> {
-    const judged = await this.#judge(request, visit)
-    const isAnonymous = this.#parts.anonymous === 'accept' && 'reason' in judged && anonymousReasons.has(judged.reason)
-    return isAnonymous ? 'anonymous' : judged
-  }
-
-  async #judge(request: IncomingMessage, visit: Visit | undefined): Promise<Admission | Refusal> {
     const proof = this.#identify(request)
-    if ('reason' in proof) return proof
+    if ('reason' in proof) return this.#orAnonymous(proof)
     const { sessionID, outdated } = proof
-    if (!this.#parts.sessions.hasRoom(sessionID)) return refusalOf('too-many-sockets')
+    const { sessions, authorize } = this.#parts
+    if (!sessions.hasRoom(sessionID)) return refusalOf('too-many-sockets')
     const handshake = handshakeInfoOf(request)
     // Watch first, then load: what is reported from here on is not missed.
     const live = visit?.enter(sessionID)
     for (let loads = 1; ; loads += 1) {
       const reports = live?.reports ?? 0
-      const found = await this.#load(sessionID, visit)
+      const found = await sessions.load(sessionID, live).catch(storeFailed)
+      if (typeof found === 'string') return this.#orAnonymous(refusalOf(found))
       if ('reason' in found) return found
-      const refusal = await this.#authorize(found.snapshot, request, handshake)
+      const refusal = authorize && (await this.#authorize(authorize, found.snapshot, request, handshake))
       if (refusal !== undefined) return refusal
       const isCurrent = live === undefined || (live.reports === reports && live.snapshot === found.snapshot)
       if (isCurrent || loads === maxLoads) return { found, handshake, outdated, reports }
     }
+  }
+
+  #orAnonymous(refusal: Refusal): Refusal | 'anonymous' {
+    return this.#parts.anonymous === 'accept' && anonymousReasons.has(refusal.reason) ? 'anonymous' : refusal
   }
 
   /* No store call, nothing that costs, for a request that one of these refuses. */
@@ -100,29 +100,24 @@ export class Handshake {
     return typeof proof === 'string' ? refusalOf(proof) : proof
   }
 
-  async #load(sessionID: string, visit: Visit | undefined): Promise<FoundSession | Refusal> {
-    try {
-      const loaded = await this.#parts.sessions.load(sessionID, visit?.live)
-      return typeof loaded === 'string' ? refusalOf(loaded) : loaded
-    } catch (error) {
-      return refusalOf('store-failed', asStoreError(error))
-    }
-  }
-
+  /* Undefined: it may connect. */
   async #authorize(
+    authorize: Authorize,
     session: SessionSnapshot,
     request: IncomingMessage,
     handshake: HandshakeInfo,
   ): Promise<Refusal | undefined> {
-    const { authorize, reports } = this.#parts
-    if (authorize === undefined) return undefined
     try {
       return (await permits(authorize, session, request, handshake)) ? undefined : refusalOf('forbidden')
     } catch (error) {
-      reports.fault('authorize', error)
+      this.#parts.reports.fault('authorize', error)
       return refusalOf('authorize-failed', asError(error))
     }
   }
+}
+
+function storeFailed(error: unknown): Refusal {
+  return refusalOf('store-failed', asStoreError(error))
 }
 
 /* authenticate() may be given an Express request, whose `url` a router has shortened, or a request without a socket. */

@@ -47,24 +47,22 @@ export class StoreAccess {
   #within<T>(start: () => Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
       const call = new Call(reject)
+      const fail = (error: unknown): void => {
+        this.#calls.remove(call)
+        reject(asStoreError(error))
+      }
       this.#calls.add(call)
-      started(start).then(
-        (answer) => {
+      try {
+        start().then((answer) => {
           this.#calls.remove(call)
           resolve(answer)
-        },
-        (error: unknown) => {
-          this.#calls.remove(call)
-          reject(asStoreError(error))
-        },
-      )
+        }, fail)
+      } catch (error) {
+        // A LiveStore of somebody else's may throw where it should reject.
+        fail(error)
+      }
     })
   }
-}
-
-/* A LiveStore of somebody else's may throw where it should reject. */
-async function started<T>(start: () => Promise<T>): Promise<T> {
-  return await start()
 }
 
 /** What a store's failure is told as: the store's own error is only ever the cause. */

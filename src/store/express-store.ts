@@ -32,9 +32,11 @@ export class ExpressStore implements LiveStore {
     store.on('connect', this.#onConnect)
   }
 
-  async get(sessionID: string, held?: StoredSession): Promise<StoredSession | undefined> {
-    const record = await this.#read(sessionID)
-    if (!record) return undefined
+  get(sessionID: string, held?: StoredSession): Promise<StoredSession | undefined> {
+    return this.#read(sessionID).then((record) => (record ? this.#stored(sessionID, record, held) : undefined))
+  }
+
+  #stored(sessionID: string, record: SessionData, held: StoredSession | undefined): StoredSession {
     const expiresAt = this.#expiryHeardOf(sessionID)
     const snapshot = usableSnapshotOf({ record })
     if (snapshot === undefined) return { record, expiresAt }
@@ -108,13 +110,18 @@ export class ExpressStore implements LiveStore {
     }
   }
 
-  async #read(sessionID: string): Promise<SessionData | null | undefined> {
-    return await this.#call<SessionData | null>((callback) => this.#store.get(sessionID, callback))
+  #read(sessionID: string): Promise<SessionData | null | undefined> {
+    return this.#call<SessionData | null>((callback) =>
+      this.#store.get(sessionID, (error: unknown, record) => {
+        if (isNoSuchFile(error)) callback()
+        else callback(error, record)
+      }),
+    )
   }
 
-  async #call<T>(start: (callback: StoreCallback<T>) => unknown): Promise<T | undefined> {
-    if (!this.#connected) throw new StoreUnavailableError('The session store is disconnected.')
-    return await settleOnce(start).catch(asNoSession)
+  #call<T>(start: (callback: StoreCallback<T>) => unknown): Promise<T | undefined> {
+    if (!this.#connected) return Promise.reject(new StoreUnavailableError('The session store is disconnected.'))
+    return settleOnce(start)
   }
 
   /* As express-session hands a session to its store: a real Session with a real Cookie, its maxAge renewed. */
@@ -177,7 +184,6 @@ function expiryOf(written: { cookie?: { expires?: unknown } | null } | undefined
 }
 
 /* Stores that keep files answer ENOENT for an unknown ID, and express-session takes that for no session. */
-function asNoSession(error: unknown): undefined {
-  if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
-  throw new StoreUnavailableError(undefined, { cause: error })
+function isNoSuchFile(error: unknown): boolean {
+  return typeof error === 'object' && error !== null && 'code' in error && error.code === 'ENOENT'
 }

@@ -3,6 +3,8 @@
  * In: a function that starts the call. Out: a promise.
  */
 
+import { StoreUnavailableError } from '../errors.js'
+
 /** The callback that a store is given. Its later calls are ignored. */
 export type StoreCallback<T> = (error?: unknown, value?: T) => void
 
@@ -11,13 +13,13 @@ export type StoreCallback<T> = (error?: unknown, value?: T) => void
  * the store returned. A value that such a promise holds is ignored, as express-session ignores it.
  *
  * The callback never throws back into the store: connect-redis would call it a second time for that.
+ *
+ * @throws {StoreUnavailableError} (rejects) with whatever the store failed with as its cause.
  */
 export function settleOnce<T>(start: (callback: StoreCallback<T>) => unknown): Promise<T | undefined> {
   return new Promise((resolve, reject) => {
     const fail = (cause: unknown): void => {
-      reject(
-        cause instanceof Error ? cause : new Error('The store answered with something that is no Error.', { cause }),
-      )
+      reject(new StoreUnavailableError(undefined, { cause }))
     }
     try {
       const returned = start((error, value) => {
