@@ -72,7 +72,7 @@ export class Handshake {
     const live = visit?.enter(sessionID)
     for (let loads = 1; ; loads += 1) {
       const reports = live?.reports ?? 0
-      const found = await sessions.load(sessionID, live).catch(storeFailed)
+      const found = await sessions.loadForHandshake(sessionID, live).catch(storeFailed)
       if (typeof found === 'string') return this.#orAnonymous(refusalOf(found))
       if ('reason' in found) return found
       const refusal = authorize && (await this.#authorize(authorize, found.snapshot, request, handshake))

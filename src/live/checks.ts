@@ -62,12 +62,13 @@ export class Checks {
    *
    * @throws {StoreUnavailableError} (rejects) when the store cannot be read.
    */
-  async read(live: LiveSession): Promise<StoredSession | undefined> {
-    live.readsBegun += 1
-    const read = live.readsBegun
-    const stored = await this.#parts.store.get(live.sessionID, live.stored)
-    this.#apply(live, stored, read)
-    return stored
+  read(live: LiveSession): Promise<StoredSession | undefined> {
+    return this.#read(live, this.#parts.store.get(live.sessionID, live.stored))
+  }
+
+  /** The same within a handshake. */
+  readForHandshake(live: LiveSession): Promise<StoredSession | undefined> {
+    return this.#read(live, this.#parts.store.getForHandshake(live.sessionID, live.stored))
   }
 
   /** What this process has just written itself: nothing that was read before counts any more. */
@@ -81,6 +82,14 @@ export class Checks {
     const expired = live.expiresAt <= Date.now()
     this.#parts.endings.endSession(live, endOf(expired ? 'expired' : 'destroyed'))
     live.stored = live.snapshot = undefined
+  }
+
+  async #read(live: LiveSession, answer: Promise<StoredSession | undefined>): Promise<StoredSession | undefined> {
+    live.readsBegun += 1
+    const read = live.readsBegun
+    const stored = await answer
+    this.#apply(live, stored, read)
+    return stored
   }
 
   #reportAll(): void {

@@ -61,6 +61,7 @@ export class Sessions implements SessionActions {
   })
   readonly #onClose: (this: WebSocket, code: number) => void
   readonly #onMessage: (this: WebSocket) => void
+  #shuttingDown = false
   #closed = false
 
   constructor(options: SessionsOptions) {
@@ -140,17 +141,11 @@ export class Sessions implements SessionActions {
     this.registry.release(live)
   }
 
-  /**
-   * Reads a session; with `live`, for all of its connections.
-   *
-   * @throws {StoreUnavailableError} (rejects) when the store cannot be read.
-   */
-  async load(sessionID: string, live = this.registry.get(sessionID)): Promise<Loaded> {
-    const stored = live === undefined ? await this.#store.get(sessionID) : await this.#checks.read(live)
-    if (stored === undefined) return 'no-session'
-    if (stored.expiresAt !== undefined && stored.expiresAt <= Date.now()) return 'session-expired'
-    const snapshot = live === undefined ? this.#snapshotOf(stored) : live.snapshot
-    return snapshot === undefined ? 'no-session' : { sessionID, stored, snapshot }
+  /** Reads a session for a handshake; with `live`, for all of its connections, too. Rejects with what the store fails with. */
+  async loadForHandshake(sessionID: string, live: LiveSession | undefined): Promise<Loaded> {
+    return live === undefined
+      ? this.#loaded(sessionID, await this.#store.getForHandshake(sessionID))
+      : this.#loaded(sessionID, await this.#checks.readForHandshake(live), live)
   }
 
   // After it --------------------------------------------------------------------------------------------------------
@@ -213,7 +208,7 @@ export class Sessions implements SessionActions {
     connection.onClose(() => {
       this.endings.closed(context, noStatus)
     })
-    if (this.#closed) return this.endings.end(context, endOf('shutdown'))
+    if (this.#shuttingDown) return this.endings.end(context, endOf('shutdown'))
     if (!this.hasRoom(source.sessionID)) return this.endings.end(context, endOf('disconnected'), 'too many sockets')
     const live = this.hold(source.sessionID)
     if (live.snapshot === undefined) Object.assign(live, { stored: source.stored, snapshot: source.snapshot })
@@ -229,6 +224,15 @@ export class Sessions implements SessionActions {
   }
 
   // Reading and writing ---------------------------------------------------------------------------------------------
+
+  /** @throws {StoreUnavailableError} (rejects) when the store cannot be read. */
+  async load(sessionID: string): Promise<Loaded> {
+    this.#assertOpen()
+    const live = this.registry.get(sessionID)
+    return live === undefined
+      ? this.#loaded(sessionID, await this.#store.get(sessionID))
+      : this.#loaded(sessionID, await this.#checks.read(live), live)
+  }
 
   async refresh(context: Context): Promise<SessionSnapshot> {
     this.#assertUsable(context)
@@ -304,6 +308,7 @@ export class Sessions implements SessionActions {
 
   /** Ends every connection, and what is being written is written; then nothing works any more. */
   async close(): Promise<void> {
+    this.#shuttingDown = true
     for (const live of [...this.registry.sessions()]) this.endings.endSession(live, endOf('shutdown'))
     for (const ws of this.#anonymous.keys()) this.disconnectSocket(ws, endOf('shutdown'))
     await this.endings.gone()
@@ -352,6 +357,13 @@ export class Sessions implements SessionActions {
   /* A context without a live session shows what was read by itself. */
   #keepUp(context: Context, stored: StoredSession | undefined, snapshot: SessionSnapshot): void {
     if (!(context.source instanceof LiveSession) && context.ended === undefined) context.found(stored, snapshot)
+  }
+
+  #loaded(sessionID: string, stored: StoredSession | undefined, live?: LiveSession): Loaded {
+    if (stored === undefined) return 'no-session'
+    if (stored.expiresAt !== undefined && stored.expiresAt <= Date.now()) return 'session-expired'
+    const snapshot = live === undefined ? this.#snapshotOf(stored) : live.snapshot
+    return snapshot === undefined ? 'no-session' : { sessionID, stored, snapshot }
   }
 
   #snapshotOf(stored: StoredSession): SessionSnapshot | undefined {

@@ -24,6 +24,11 @@ export class StoreAccess {
     return this.#within(() => this.#store.get(sessionID, held))
   }
 
+  /** For a handshake, which has a deadline of its own and is refused as `timeout` when it passes. */
+  async getForHandshake(sessionID: string, held?: StoredSession): Promise<StoredSession | undefined> {
+    return await this.#store.get(sessionID, held)
+  }
+
   replace(sessionID: string, expected: StoredSession, next: SessionData): Promise<ReplaceResult> {
     return this.#within(() => this.#store.replace(sessionID, expected, next))
   }
