@@ -67,7 +67,7 @@ export interface SessionBridge extends EventEmitter<SessionBridgeEvents> {
    */
   signedCookie(sessionID: string): string
   /**
-   * Reads a session by its ID; undefined if there is none.
+   * Reads a session by its ID; undefined if there is none, or a record that cannot be a session (that is also a `fault`).
    *
    * @throws {StoreUnavailableError} (rejects) when the store cannot be read.
    */
@@ -184,7 +184,13 @@ class Bridge extends EventEmitter<SessionBridgeEvents> implements SessionBridge 
 
   async load(sessionID: string): Promise<SessionSnapshot | undefined> {
     const stored = await this.#store.get(sessionID)
-    return stored && snapshotOf(stored.record)
+    if (stored === undefined) return undefined
+    try {
+      return snapshotOf(stored.record)
+    } catch (error) {
+      this.#reporter.fault('record', error)
+      return undefined
+    }
   }
 
   stats(): SessionBridgeStats {

@@ -23,9 +23,12 @@ export class ExpressStore {
   /** @throws {StoreUnavailableError} (rejects) when the store fails or has said that it is disconnected. */
   async get(sessionID: string): Promise<StoredSession | undefined> {
     if (!this.#connected) throw new StoreUnavailableError('The session store is disconnected.')
-    const record = await settleOnce<SessionData | null>((callback) => this.#store.get(sessionID, callback)).catch(
-      asNoSession,
-    )
+    const record = await settleOnce<SessionData | null>((callback) =>
+      this.#store.get(sessionID, (error: unknown, found) => {
+        if (isNoSuchFile(error)) callback()
+        else callback(error, found)
+      }),
+    ).catch(asUnavailable)
     return record ? { record, expiresAt: undefined } : undefined
   }
 
@@ -44,7 +47,10 @@ export class ExpressStore {
 }
 
 /* Stores that keep files answer ENOENT for an unknown ID, and express-session takes that for no session. */
-function asNoSession(error: unknown): undefined {
-  if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
-  throw new StoreUnavailableError(undefined, { cause: error })
+function isNoSuchFile(error: unknown): boolean {
+  return typeof error === 'object' && error !== null && 'code' in error && error.code === 'ENOENT'
+}
+
+function asUnavailable(cause: unknown): never {
+  throw new StoreUnavailableError(undefined, { cause })
 }

@@ -12,7 +12,7 @@ import type { ClosingSockets } from '../live/closing.js'
 import { Context, type SessionContext } from '../live/context.js'
 import type { Registry } from '../live/registry.js'
 import type { Reports } from '../live/reports.js'
-import { CloseCode, refusalOf, type Refusal, type SessionEnd } from '../verdict.js'
+import { CloseCode, refusalOf, type Refusal, type RefusalReason, type SessionEnd } from '../verdict.js'
 import type { PendingHandshakes } from './pending.js'
 import type { RefusedSockets } from './refuse.js'
 import { isWellFormedUpgrade } from './well-formed.js'
@@ -52,19 +52,29 @@ export function checkDestination({ wss, onConnection }: Destination): void {
       'attach: the WebSocketServer must be made with `noServer: true`; the bridge hands it its sockets.',
     )
   }
-  if (typeof options.verifyClient === 'function' && options.verifyClient.length === 2) {
-    throw new TypeError(
-      'attach: `verifyClient` must not take a callback: messages would be lost between its answer and the 101. ' +
-        'Use the option `authorize`.',
-    )
-  }
+  if (asksByCallback(options)) throw new TypeError(`attach: ${callbackMisuse}`)
   if (onConnection !== undefined && typeof onConnection !== 'function') {
     throw new TypeError('attach: `onConnection` must be a function.')
   }
 }
 
+const callbackMisuse =
+  '`verifyClient` must not take a callback: messages would be lost between its answer and the 101. ' +
+  'Use the option `authorize`.'
+
+function asksByCallback({ verifyClient }: WebSocketServer['options']): boolean {
+  return typeof verifyClient === 'function' && verifyClient.length === 2
+}
+
 /** A socket is handled once, whichever bridge, mount or router it comes to first: ws throws on a second time. */
 const taken = new WeakSet<Duplex>()
+
+/* False if somebody has it already. */
+function take(socket: Duplex): boolean {
+  if (taken.has(socket)) return false
+  taken.add(socket)
+  return true
+}
 
 export class Upgrader {
   readonly #parts: UpgraderParts
@@ -83,12 +93,12 @@ export class Upgrader {
   /** Never throws. */
   handle(upgrade: Upgrade, destination: Destination): void {
     const { request, socket } = upgrade
-    if (taken.has(socket)) return
-    taken.add(socket)
-    if (!isWellFormedUpgrade(request)) return this.refuse(upgrade, refusalOf('bad-request'))
-    if (!this.#isServedBy(destination.wss, request)) return this.refuse(upgrade, refusalOf('not-found'))
+    if (!take(socket)) return
+    if (!isWellFormedUpgrade(request)) return this.#refuse(upgrade, refusalOf('bad-request'))
+    if (!this.#isServedBy(destination.wss, request)) return this.#refuse(upgrade, refusalOf('not-found'))
+    if (asksByCallback(destination.wss.options)) return this.#refuseMisuse(upgrade)
     this.#judge(request, socket, (judged) => {
-      if ('reason' in judged) this.refuse(upgrade, judged)
+      if ('reason' in judged) this.#refuse(upgrade, judged)
       else this.#accept(upgrade, destination, judged)
     })
   }
@@ -120,18 +130,30 @@ export class Upgrader {
     })
   }
 
-  /** Answers, counts and tells. */
-  refuse({ request, socket }: Upgrade, refusal: Refusal): void {
+  /** Refuses an upgrade that has no destination. */
+  refuse(upgrade: Upgrade, refusal: Refusal): void {
+    if (take(upgrade.socket)) this.#refuse(upgrade, refusal)
+  }
+
+  /* Answers, counts and tells. */
+  #refuse({ request, socket }: Upgrade, refusal: Refusal): void {
     this.#parts.refused.refuse(socket, refusal)
     this.#parts.reports.refused(refusal, request)
+  }
+
+  /* attach() throws for it; handleUpgrade() never throws. */
+  #refuseMisuse(upgrade: Upgrade): void {
+    const error = new TypeError(`handleUpgrade: ${callbackMisuse}`)
+    this.#parts.reports.fault('upgrade', error)
+    this.#refuse(upgrade, refusalOf('authorize-failed', error))
   }
 
   /* From here to 'connection' everything is synchronous, so that no message comes before its listener. */
   #accept(upgrade: Upgrade, destination: Destination, { sessionID, session, handshake }: Admission): void {
     const { registry, maxSocketsPerSession } = this.#parts
-    if (!isOpen(upgrade.socket)) return this.refuse(upgrade, refusalOf('client-gone'))
+    if (!isOpen(upgrade.socket)) return this.#refuse(upgrade, refusalOf('client-gone'))
     if (registry.connectionsOf(sessionID) >= maxSocketsPerSession) {
-      return this.refuse(upgrade, refusalOf('too-many-sockets'))
+      return this.#refuse(upgrade, refusalOf('too-many-sockets'))
     }
     const context = new Context(sessionID, session, handshake)
     try {
@@ -141,13 +163,12 @@ export class Upgrader {
     } catch (error) {
       // A user's handleProtocols, verifyClient or 'headers' listener threw.
       this.#parts.reports.fault('upgrade', error)
-      if (context.ws === undefined) this.refuse(upgrade, refusalOf('authorize-failed'))
+      if (context.ws === undefined) this.#refuse(upgrade, refusalOf('authorize-failed'))
       return
     }
     // ws has refused by itself, and answered: its verifyClient said no, an extension was malformed, or it is closing.
     if (context.ws === undefined) {
-      const reason = destination.wss.options.verifyClient ? 'forbidden' : 'bad-request'
-      this.#parts.reports.refused(refusalOf(reason), upgrade.request)
+      this.#parts.reports.refused(refusalOf(reasonOf(destination.wss)), upgrade.request)
     }
   }
 
@@ -200,6 +221,12 @@ export class Upgrader {
  */
 function isOpen(socket: Duplex & { _readableState?: { ended?: boolean } }): boolean {
   return socket.readable && socket.writable && !socket.destroyed && socket._readableState?.ended !== true
+}
+
+/* Why ws has refused by itself. It has no public name for «closing», where it answers 503. */
+function reasonOf({ options, _state = 0 }: WebSocketServer & { _state?: number }): RefusalReason {
+  if (_state > 0) return 'shutting-down'
+  return options.verifyClient ? 'forbidden' : 'bad-request'
 }
 
 function ignore(): void {
