@@ -202,7 +202,7 @@ export class Sessions implements SessionActions {
   bind(context: Context, connection: BoundConnection): void {
     if (!context.belongsTo(this)) throw new TypeError('bind: the context must come from authenticate() of this bridge.')
     const { source } = context
-    if (source instanceof LiveSession || context.connection !== undefined || context.ended !== undefined) {
+    if (source instanceof LiveSession || context.connection !== undefined || hasEnded(context)) {
       throw new TypeError(
         'bind: the context is bound already or has ended. Each connection needs an authenticate() of its own.',
       )
@@ -215,7 +215,7 @@ export class Sessions implements SessionActions {
       this.endings.closed(context, noStatus)
     })
     // It had closed before it was bound.
-    if (context.ended !== undefined) return
+    if (hasEnded(context)) return
     if (this.#shuttingDown) return this.endings.end(context, endOf('shutdown'))
     if (!this.hasRoom(source.sessionID)) return this.endings.end(context, endOf('disconnected'), 'too many sockets')
     const live = this.hold(source.sessionID)
@@ -396,6 +396,10 @@ export class Sessions implements SessionActions {
   #assertOpen(): void {
     if (this.#closed) throw new StoreUnavailableError('The bridge is closed.')
   }
+}
+
+function hasEnded({ ended }: Context): boolean {
+  return ended !== undefined
 }
 
 /** An anonymous socket's place among those that are closing. */
