@@ -14,7 +14,7 @@ import type { Authorize } from './authorize.js'
 import { Checks } from './checks.js'
 import { assertSendable, type CloseFrame } from './close-frame.js'
 import { ClosingConnections, type Closable } from './closing.js'
-import type { BoundConnection } from './connection.js'
+import { shutGate, type BoundConnection } from './connection.js'
 import { Context, type FoundSession, type HandshakeInfo, type SessionActions } from './context.js'
 import type { Waiting } from './deadline-queue.js'
 import { Deadlines } from './deadlines.js'
@@ -183,7 +183,9 @@ export class Sessions implements SessionActions {
     const context = this.registry.contextOf(ws)
     if (context !== undefined) this.endings.end(context, end)
     const anonymous = this.#anonymous.get(ws)
-    if (anonymous !== undefined) this.#closing.close(anonymous, end)
+    if (anonymous === undefined) return
+    shutGate(ws)
+    this.#closing.close(anonymous, end)
   }
 
   /** Looks once more: something was reported or read that the handshake has not seen. */
