@@ -68,15 +68,8 @@ export class Revalidation {
 
   /* A Map's iterator goes on through what is deleted and added meanwhile. At its end a new round begins. */
   #group(): LiveSession[] {
-    const group: LiveSession[] = []
-    let round = this.#round ?? this.#begin()
-    while (group.length < togetherMost) {
-      const next = round.next()
-      if (next.done !== true) group.push(next.value)
-      else if (group.length > 0) break
-      else round = this.#begin()
-    }
-    return group
+    const group = take(togetherMost, this.#round ?? this.#begin())
+    return group.length > 0 ? group : take(togetherMost, this.#begin())
   }
 
   #begin(): Iterator<LiveSession> {
@@ -84,4 +77,14 @@ export class Revalidation {
     this.#round = this.#sessions()
     return this.#round
   }
+}
+
+function take<T>(count: number, items: Iterator<T>): T[] {
+  const taken: T[] = []
+  while (taken.length < count) {
+    const next = items.next()
+    if (next.done === true) break
+    taken.push(next.value)
+  }
+  return taken
 }
