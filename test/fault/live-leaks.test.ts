@@ -2,9 +2,9 @@ import { EventEmitter } from 'node:events'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { MemoryStore } from 'express-session'
-import { describe, expect, it, vi } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { WebSocket } from 'ws'
-import { rest } from '../live/bound.js'
+import { rest, until } from '../live/bound.js'
 import { watchTimers } from '../live/open-timers.js'
 import { startApp, type App } from '../support/app.js'
 
@@ -61,7 +61,7 @@ describe('4,000 connects and disconnects', () => {
         }
         app.bridge.disconnect(() => true)
         await Promise.all(sockets.map(({ closed }) => closed))
-        await vi.waitUntil(() => app.wss.clients.size === 0 && app.bridge.stats().sockets === 0)
+        await until(() => app.wss.clients.size === 0 && app.bridge.stats().sockets === 0)
       }
     }
 
@@ -105,7 +105,7 @@ describe('4,000 connects and disconnects', () => {
         }),
       )
     }
-    await vi.waitUntil(() => app.bridge.stats().sockets === 0)
+    await until(() => app.bridge.stats().sockets === 0)
     await heapUsed()
     const left = contexts.filter((context) => context.deref() !== undefined)
     expect(contexts).toHaveLength(200)
@@ -127,7 +127,7 @@ describe('what a context keeps', () => {
     const cookie = await app.login('ada')
     const sockets = Array.from({ length: 50 }, () => new WebSocket(app.wsUrl, { headers: { cookie } }))
     await Promise.all(sockets.map((ws) => new Promise((resolve) => ws.on('open', resolve))))
-    await vi.waitUntil(() => requests.length === 50)
+    await until(() => requests.length === 50)
     await heapUsed()
     const left = requests.filter((request) => request.deref() !== undefined).length
     console.log(`requests kept by 50 open sockets: ${left}`)

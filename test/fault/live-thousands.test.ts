@@ -1,7 +1,8 @@
-import { describe, expect, it, vi } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { WebSocket } from 'ws'
 import { startApp, type App } from '../support/app.js'
 import { atEnd } from '../support/at-end.js'
+import { until } from '../live/bound.js'
 import { sessionIDOf } from '../live/connected.js'
 
 const count = 3_000
@@ -61,7 +62,7 @@ describe(`${count} sockets of one session`, () => {
     expect(late).toEqual([])
     expect(ended).toBe(count)
     expect(most).toBeLessThanOrEqual(200)
-    await vi.waitUntil(() => app.wss.clients.size === 0)
+    await until(() => app.wss.clients.size === 0)
     expect(app.bridge.stats()).toMatchObject({ sockets: 0, sessions: 0, ended: { destroyed: count } })
   })
 })

@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events'
 import { describe, expect, it, vi } from 'vitest'
 import type { BoundConnection, SessionContext } from 'ws-session-bridge'
 import { createGate } from '../support/gate.js'
-import { PlainConnection, record, rest, startBridge } from './bound.js'
+import { PlainConnection, record, rest, startBridge, until } from './bound.js'
 import { endOf } from './connected.js'
 import { TtlStore, type Kept } from './ttl-store.js'
 
@@ -18,7 +18,7 @@ describe('bind()', () => {
     expect([...bridge.connections()]).toEqual([context])
     expect(bridge.stats()).toMatchObject({ sockets: 1, sessions: 1, accepted: 1 })
     store.set('id', record({ user: 'grace' }))
-    await vi.waitUntil(() => context.session.user === 'grace')
+    await until(() => context.session.user === 'grace')
     store.destroy('id')
     expect(await endOf(context)).toEqual({ reason: 'destroyed', code: 4401 })
     expect(connection.closings).toEqual([{ code: 4401, reason: 'destroyed' }])
@@ -128,7 +128,7 @@ describe('bind()', () => {
     const changed = vi.fn()
     context.on('change', changed)
     bridge.bind(context, new PlainConnection())
-    await vi.waitUntil(() => changed.mock.calls.length === 1)
+    await until(() => changed.mock.calls.length === 1)
     expect(changed.mock.calls[0]).toMatchObject([{ user: 'grace' }, { user: 'ada' }])
   })
 

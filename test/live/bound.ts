@@ -9,6 +9,7 @@ import {
   type SessionBridgeOptions,
   type SessionContext,
 } from 'ws-session-bridge'
+import { vi } from 'vitest'
 import { atEnd } from '../support/at-end.js'
 
 /** A record as a store keeps it. Without `maxAge`, it does not expire; with `leftMs`, it is not quite new. */
@@ -109,6 +110,28 @@ export function done(call: (callback: (error?: unknown) => void) => unknown): Pr
       else resolve()
     })
   })
+}
+
+/** Waits for as long as it takes: a busy machine is no failure, and the test has a deadline of its own. */
+export async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise(setImmediate)
+}
+
+/**
+ * Stops the clocks until the test's end. Sockets go on: only what our own timers and stores look at stands still.
+ *
+ * @returns what turns the clocks, in steps, and lets everything come to rest in between. A step is shorter than the deadline
+ * of a store call, which could not answer before it otherwise.
+ */
+export function stopClocks(): (ms: number, stepMs?: number) => Promise<void> {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance', 'Date'] })
+  atEnd(() => vi.useRealTimers())
+  return async (ms, stepMs = 2_500) => {
+    for (let passed = 0; passed < ms; passed += stepMs) {
+      vi.advanceTimersByTime(Math.min(stepMs, ms - passed))
+      await rest(6)
+    }
+  }
 }
 
 /** Enough turns of the event loop for everything that is under way in this process to come to rest. */

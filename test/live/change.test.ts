@@ -3,8 +3,9 @@ import type { SessionData } from 'express-session'
 import { describe, expect, it, vi } from 'vitest'
 import type { SessionContext, SessionSnapshot } from 'ws-session-bridge'
 import { startApp } from '../support/app.js'
+import { open } from '../support/client.js'
 import { createGate, type Gate } from '../support/gate.js'
-import { done, record, rest, startBridge } from './bound.js'
+import { done, record, rest, startBridge, until } from './bound.js'
 import { ByHandLiveStore, stored } from './by-hand-live-store.js'
 import { connect } from './connected.js'
 
@@ -60,6 +61,31 @@ describe('a changed session', () => {
     await Promise.all(changes)
     expect(new Set(contexts.map(({ session }) => session)).size).toBe(1)
     expect(contexts[0]?.session.role).toBe('admin')
+  })
+
+  it('is asked of the store once by each of two tabs that open together', async () => {
+    const app = await startApp()
+    const cookie = await app.login('ada')
+    const get = vi.spyOn(app.store, 'get')
+    await Promise.all([open(app.wsUrl, { cookie }), open(app.wsUrl, { cookie })])
+    expect(get).toHaveBeenCalledTimes(2)
+    expect(new Set([...app.bridge.connections()].map(({ session }) => session)).size).toBe(1)
+  })
+
+  it('is the same object for as long as nothing moves', async () => {
+    const live = new ByHandLiveStore()
+    const { bridge, bind } = startBridge({ live })
+    const binding = bind('id')
+    await until(() => live.gets.length === 1)
+    live.gets.shift()?.answer(stored(record({ user: 'ada' })))
+    const { context } = await binding
+    const { session } = context
+    for (let check = 0; check < 3; check += 1) {
+      bridge.check('id')
+      for (const get of live.gets.splice(0)) get.answer(stored(record({ user: 'ada' })))
+      await rest()
+    }
+    expect(context.session).toBe(session)
   })
 
   it('is told to each of its sockets, and counted by none of another session', async () => {
@@ -136,9 +162,7 @@ describe('what is no change', () => {
     const { context } = await bind('id')
     const touched = record({}, 90_000)
     store.touch?.('id', touched)
-    await vi.waitUntil(
-      () => context.session.cookie.expires === (touched.cookie as unknown as { expires: string }).expires,
-    )
+    await until(() => context.session.cookie.expires === (touched.cookie as unknown as { expires: string }).expires)
   })
 
   it('is the millisecond by which express-session’s own touch moves the maxAge now and then', async () => {
@@ -175,13 +199,13 @@ describe('authorize, asked again', () => {
       },
     })
     const bound = parts.bind('id')
-    await vi.waitUntil(() => live.gets.length === 1)
+    await until(() => live.gets.length === 1)
     live.gets.shift()?.answer(stored(record({ role: 'admin' })))
     const { context } = await bound
     /** The store says so from now on. */
     const becomes = async (data: Partial<SessionData>): Promise<void> => {
       live.report('id')
-      await vi.waitUntil(() => live.gets.length > 0, { interval: 1 })
+      await until(() => live.gets.length > 0)
       while (live.gets.length > 0) {
         for (const get of live.gets.splice(0)) get.answer(stored(record(data)))
         await rest(2)
@@ -197,7 +221,7 @@ describe('authorize, asked again', () => {
     // Only the first question is ever answered.
     expect(gates).toHaveLength(5)
     gates[0]?.open()
-    await vi.waitUntil(() => context.ended !== undefined)
+    await until(() => context.ended !== undefined)
     expect(context.ended?.reason).toBe('forbidden')
   })
 
@@ -216,14 +240,14 @@ describe('authorize, asked again', () => {
     const { context, gates, becomes, faults } = await startAsking()
     await becomes({ role: 'broken' })
     gates[0]?.open()
-    await vi.waitUntil(() => faults.length === 1)
+    await until(() => faults.length === 1)
     expect(context.ended).toBeUndefined()
     // Tried again by itself, after a pause.
     const again = becomes({ role: 'guest' })
-    await vi.waitUntil(() => gates.length >= 2)
+    await until(() => gates.length >= 2)
     for (const gate of gates) gate.open()
     await again
-    await vi.waitUntil(() => context.ended !== undefined)
+    await until(() => context.ended !== undefined)
     expect(context.ended?.reason).toBe('forbidden')
   })
 })

@@ -1,6 +1,7 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { SessionEndedError, StoreUnavailableError, type SessionContext, type SessionEnd } from 'ws-session-bridge'
 import { startApp, type App } from '../support/app.js'
+import { atEnd } from '../support/at-end.js'
 import { connect, endOf, sessionIDOf } from './connected.js'
 
 interface Written {
@@ -60,7 +61,15 @@ describe('writing in a close handler', () => {
 
   it.each<[string, number | undefined, (started: Started) => unknown]>([
     ['destroyed', undefined, ({ app, cookie }) => app.call('POST', '/logout', cookie)],
-    ['expired', 100, () => undefined],
+    [
+      'expired',
+      60_000,
+      ({ app }) => {
+        vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 60_000 })
+        atEnd(() => vi.useRealTimers())
+        app.bridge.check()
+      },
+    ],
   ])('rejects with SessionEndedError after %s, and brings nothing back', async (reason, maxAge, end) => {
     const started = await startLastSeen(maxAge)
     const { app, closed, context } = started

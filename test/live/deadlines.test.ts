@@ -28,19 +28,19 @@ describe('deadlines', () => {
   })
 
   it('do as the plain list does, whatever is set, put off, brought forward and removed', () => {
-    const name = fc.nat({ max: 15 })
+    const name = fc.nat({ max: 31 })
     const step = fc.oneof(
-      fc.record({ kind: fc.constant('set' as const), name, inMs: fc.integer({ min: -10, max: 100 }) }),
+      fc.record({ kind: fc.constant('set' as const), name, inMs: fc.integer({ min: -10, max: 1_000 }) }),
       fc.record({ kind: fc.constant('never' as const), name, inMs: fc.constant(0) }),
       fc.record({ kind: fc.constant('remove' as const), name, inMs: fc.constant(0) }),
       fc.record({ kind: fc.constant('pass' as const), name, inMs: fc.nat({ max: 60 }) }),
     )
     fc.assert(
-      fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+      fc.property(fc.array(step, { maxLength: 120, size: 'max' }), (steps) => {
         vi.setSystemTime(0)
         const due: string[] = []
         const expected: string[] = []
-        const items = Array.from({ length: 16 }, (_, index) => item(index))
+        const items = Array.from({ length: 32 }, (_, index) => item(index))
         const deadlines = new Deadlines<Item>((one) => due.push(`${one.name} at ${Math.max(one.lookAt, 0)}`))
         const model = new Map<number, number>()
         const modelPasses = (until: number): void => {
@@ -58,19 +58,20 @@ describe('deadlines', () => {
           } else if (kind === 'pass') {
             vi.advanceTimersByTime(inMs)
             modelPasses(Date.now())
+            expect([...due].sort()).toEqual([...expected].sort())
           } else {
             if (kind === 'never') deadlines.set(items[one]!, Infinity)
             else deadlines.remove(items[one]!)
             model.delete(one)
           }
-          for (const { name: each, place } of items) if (!model.has(each)) expect(place).toBe(-1)
+          if (items.some(({ name: each, place }) => model.has(each) !== (place !== -1))) expect.fail('wrong places')
         }
-        vi.advanceTimersByTime(200)
+        vi.advanceTimersByTime(2_000)
         modelPasses(Date.now())
         deadlines.dispose()
         expect([...due].sort()).toEqual([...expected].sort())
       }),
-      { numRuns: 500 },
+      { numRuns: 200 },
     )
   })
 

@@ -4,7 +4,7 @@ import { WebSocket } from 'ws'
 import { CloseCode, type SessionEnd } from 'ws-session-bridge'
 import { startApp } from '../support/app.js'
 import { rawRequest, upgradeRequest } from '../support/raw-request.js'
-import { PlainConnection, record, rest, startBridge } from './bound.js'
+import { PlainConnection, record, rest, startBridge, stopClocks, until } from './bound.js'
 import { ByHandLiveStore, stored } from './by-hand-live-store.js'
 import { connect, endOf } from './connected.js'
 
@@ -25,7 +25,7 @@ describe('the end of a socket', () => {
     expect(signal.aborted).toBe(false)
     await act(started)
     expect(await client.closed).toEqual({ code, reason })
-    await vi.waitUntil(() => app.wss.clients.size === 0)
+    await until(() => app.wss.clients.size === 0)
     expect(context.ended).toEqual({ reason, code })
     expect(CloseCode).toMatchObject({ [reason]: code })
     expect(onContext.mock.calls).toEqual([[{ reason, code }]])
@@ -51,7 +51,7 @@ describe('the end of a socket', () => {
     leave(client.ws)
     expect(await endOf(context)).toEqual({ reason: 'closed', code })
     expect(context.signal.aborted).toBe(true)
-    await vi.waitUntil(() => app.wss.clients.size === 0)
+    await until(() => app.wss.clients.size === 0)
     expect(onEnd).toHaveBeenCalledTimes(1)
     expect(app.bridge.stats()).toMatchObject({ sockets: 0, sessions: 0, ended: { closed: 1 } })
   })
@@ -72,7 +72,7 @@ describe('the end of a socket', () => {
     client.ws.close()
     void app.bridge.close()
     await client.closed
-    await vi.waitUntil(() => app.wss.clients.size === 0)
+    await until(() => app.wss.clients.size === 0)
     await rest()
     expect(onEnd.mock.calls).toEqual([[{ reason: 'disconnected', code: 1008 }]])
   })
@@ -104,14 +104,16 @@ describe('the end of a socket', () => {
   })
 
   it('is expired when the last expiry known has passed', async () => {
+    const pass = stopClocks()
     const live = new ByHandLiveStore()
     const { bind } = startBridge({ live })
+    const expiresAt = Date.now() + 60_000
     const binding = bind('id')
-    await vi.waitUntil(() => live.gets.length === 1)
-    live.gets.shift()?.answer(stored(record(), Date.now() + 20))
+    await until(() => live.gets.length === 1)
+    live.gets.shift()?.answer(stored(record(), expiresAt))
     const { context } = await binding
-    live.gets.shift()?.answer(stored(record(), Date.now() + 20))
-    await vi.waitUntil(() => live.gets.length === 1)
+    live.gets.shift()?.answer(stored(record(), expiresAt))
+    await pass(60_000)
     live.gets.shift()?.answer(undefined)
     expect(await endOf(context)).toEqual({ reason: 'expired', code: 4401 })
   })
@@ -120,7 +122,7 @@ describe('the end of a socket', () => {
     const live = new ByHandLiveStore()
     const { bind } = startBridge({ live })
     const binding = bind('id')
-    await vi.waitUntil(() => live.gets.length === 1)
+    await until(() => live.gets.length === 1)
     live.gets.shift()?.answer(stored(record(), Date.now() + 60_000))
     const { context, connection } = await binding
     live.gets.shift()?.answer(stored(record(), Date.now() - 1))
@@ -173,7 +175,7 @@ describe('a client that never answers the close frame', () => {
 
 describe('a connection that is no ws socket and never closes', () => {
   it('is terminated after the grace', async () => {
-    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] })
+    stopClocks()
     const { bridge, store, bind } = startBridge()
     store.set('id', record())
     const { connection } = await bind('id', Object.assign(new PlainConnection(), { silent: true }))
@@ -182,7 +184,6 @@ describe('a connection that is no ws socket and never closes', () => {
     expect(connection).toMatchObject({ closings: [{ code: 1008, reason: 'disconnected' }], terminations: 0 })
     vi.advanceTimersByTime(2)
     expect(connection.terminations).toBe(1)
-    vi.useRealTimers()
   })
 })
 

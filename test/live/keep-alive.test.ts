@@ -2,9 +2,8 @@ import { once } from 'node:events'
 import { beforeEach, describe, expect, it, vi } from 'vitest'
 import type { KeepAliveMode } from 'ws-session-bridge'
 import { startApp } from '../support/app.js'
-import { atEnd } from '../support/at-end.js'
-import { record, rest, startBridge } from './bound.js'
-import { connect, endOf } from './connected.js'
+import { record, rest, startBridge, stopClocks, until } from './bound.js'
+import { connect } from './connected.js'
 import { TtlStore } from './ttl-store.js'
 
 /** A bridge on a store whose touches are counted. */
@@ -15,16 +14,10 @@ function start(keepAlive?: KeepAliveMode) {
   return { ...startBridge({ store, keepAlive, revalidateMs: 2 ** 31 - 1 }), store, touch }
 }
 
-/** Turns the clock, and lets everything come to rest. */
-async function pass(ms: number): Promise<void> {
-  vi.advanceTimersByTime(ms)
-  await rest(6)
-}
-
 describe('keepAlive', () => {
+  let pass: ReturnType<typeof stopClocks>
   beforeEach(() => {
-    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance', 'Date'] })
-    atEnd(() => vi.useRealTimers())
+    pass = stopClocks()
   })
 
   it("'messages' is the default: the first touches at once, then one in a minute does", async () => {
@@ -175,7 +168,7 @@ describe('a real socket', () => {
     await rest()
     expect(touch).not.toHaveBeenCalled()
     client.ws.send('hello')
-    await vi.waitUntil(() => touch.mock.calls.length === 1)
+    await until(() => touch.mock.calls.length === 1)
     client.ws.send('hello again')
     await once(ws, 'message')
     await rest()
@@ -183,14 +176,17 @@ describe('a real socket', () => {
   })
 
   it('that goes on sending outlives its maxAge', async () => {
-    const app = await startApp({ session: { cookie: { maxAge: 300 } } })
-    const { client, context } = await connect(app, await app.login('ada'))
-    const started = Date.now()
-    const sending = setInterval(() => client.ws.send('hello'), 20)
-    atEnd(() => clearInterval(sending))
-    await vi.waitUntil(() => context.ended !== undefined || Date.now() > started + 1_000, { timeout: 5_000 })
+    const pass = stopClocks()
+    const app = await startApp({ session: { cookie: { maxAge: 20_000 } } })
+    const { client, context, ws } = await connect(app, await app.login('ada'))
+    for (let round = 0; round < 20; round += 1) {
+      client.ws.send('hello')
+      await once(ws, 'message')
+      await rest()
+      await pass(5_000)
+    }
     expect(context.ended).toBeUndefined()
-    clearInterval(sending)
-    expect(await endOf(context)).toMatchObject({ reason: 'expired' })
+    await pass(15_000)
+    expect((await client.closed).code).toBe(4401)
   })
 })

@@ -2,7 +2,7 @@ import { MemoryStore } from 'express-session'
 import { describe, expect, it, vi } from 'vitest'
 import type { SessionContext } from 'ws-session-bridge'
 import { startApp } from '../support/app.js'
-import { PlainConnection, record, rest, startBridge } from './bound.js'
+import { PlainConnection, record, rest, startBridge, until } from './bound.js'
 import { ByHandLiveStore, stored } from './by-hand-live-store.js'
 import { connect, endOf, sessionIDOf } from './connected.js'
 import { watchTimers } from './open-timers.js'
@@ -153,7 +153,7 @@ describe('check()', () => {
     const contexts: SessionContext[] = []
     for (const id of ['one', 'other']) {
       const binding = bind(id)
-      await vi.waitUntil(() => live.gets.length === 1)
+      await until(() => live.gets.length === 1)
       live.gets.shift()?.answer(stored(record({ user: 'ada' })))
       contexts.push((await binding).context)
       live.gets.shift()?.answer(stored(record({ user: 'ada' })))
@@ -213,7 +213,7 @@ describe('close()', () => {
     const live = new ByHandLiveStore()
     const { bridge, bind } = startBridge({ live })
     const binding = bind('id')
-    await vi.waitUntil(() => live.gets.length === 1)
+    await until(() => live.gets.length === 1)
     live.gets.shift()?.answer(stored(record()))
     await binding
     expect([...live.watched]).toEqual([['id', 1]])

@@ -4,6 +4,7 @@ import { createWebSocketStream, type WebSocket } from 'ws'
 import { startApp, type App } from '../support/app.js'
 import { rawRequest, upgradeRequest } from '../support/raw-request.js'
 import type { SessionContext } from 'ws-session-bridge'
+import { until } from './bound.js'
 import { connect, endOf } from './connected.js'
 
 /** A text frame of a client, masked with zeros. */
@@ -80,7 +81,7 @@ describe.each(ways)('after the end, what listens by %s', (_way, listen) => {
   it('hears nothing that the client goes on sending', async () => {
     const { app, context, heard, client } = await listenBy(listen, () => undefined)
     client.socket.write(frames(3), 'latin1')
-    await vi.waitUntil(() => heard.length === 3, { interval: 2 })
+    await until(() => heard.length === 3)
     const closed = once(context.ws as WebSocket, 'close')
     app.bridge.disconnect(context.sessionID)
     client.socket.write(frames(20), 'latin1')

@@ -1,7 +1,6 @@
 import { beforeEach, describe, expect, it, vi } from 'vitest'
 import { startApp } from '../support/app.js'
-import { atEnd } from '../support/at-end.js'
-import { record, rest, startBridge } from './bound.js'
+import { record, rest, startBridge, stopClocks, until } from './bound.js'
 import { connect } from './connected.js'
 import { TtlStore } from './ttl-store.js'
 
@@ -18,17 +17,11 @@ const failures: [string, (...args: unknown[]) => unknown][] = [
 ]
 
 describe('a store that is away', () => {
+  let turn: ReturnType<typeof stopClocks>
+  const pass = (ms: number, stepMs = 250): Promise<void> => turn(ms, stepMs)
   beforeEach(() => {
-    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance', 'Date'] })
-    atEnd(() => vi.useRealTimers())
+    turn = stopClocks()
   })
-
-  async function pass(ms: number, stepMs = 250): Promise<void> {
-    for (let passed = 0; passed < ms; passed += stepMs) {
-      vi.advanceTimersByTime(stepMs)
-      await rest(6)
-    }
-  }
 
   async function startWith(fail: (...args: unknown[]) => unknown) {
     const store = new TtlStore()
@@ -158,7 +151,7 @@ describe('a store that is away', () => {
 describe('a socket whose session cannot be checked', () => {
   it('still gets its messages through, and is closed with 1013 after unverifiedMs', async () => {
     const app = await startApp({
-      bridge: { unverifiedMs: 400, keepAlive: 'never' },
+      bridge: { unverifiedMs: 1_500, keepAlive: 'never' },
       onConnection(ws, _request, context) {
         ws.on('message', () => ws.send(String(context.session.user)))
       },
@@ -210,10 +203,10 @@ describe('an authorize that throws for a connected socket', () => {
     const { context } = await connect(app, cookie)
     broken = true
     await app.call('POST', '/set?key=role&value=guest', cookie)
-    await vi.waitUntil(() => app.faults.length > 0)
+    await until(() => app.faults.length > 0)
     broken = false
     const before = asked.length
-    await vi.waitUntil(() => asked.length > before)
+    await until(() => asked.length > before)
     await rest()
     expect(asked.at(-1)).toBe('guest')
     expect(context.ended).toBeUndefined()

@@ -3,7 +3,7 @@ import { describe, expect, it, vi } from 'vitest'
 import { SessionEndedError, StoreUnavailableError, type SessionDraft, type SessionSnapshot } from 'ws-session-bridge'
 import { startApp } from '../support/app.js'
 import { gatedStore } from '../support/gate.js'
-import { done, record, rest, startBridge } from './bound.js'
+import { done, record, rest, startBridge, until } from './bound.js'
 import { ByHandLiveStore, stored } from './by-hand-live-store.js'
 import { connect } from './connected.js'
 import { TtlStore } from './ttl-store.js'
@@ -16,16 +16,23 @@ describe('update()', () => {
   it('keeps every one of 1,000 increments by 50 writers at once, through contexts and by ID', async () => {
     const { bridge, store, bind } = startBridge()
     store.set('id', record({ views: 0 }))
+    let calls = 0
+    const counted = (draft: SessionDraft): void => {
+      calls += 1
+      increment(draft)
+    }
     const writers = []
     for (let index = 0; index < 50; index += 1) writers.push(index % 2 === 0 ? (await bind('id')).context : undefined)
     await Promise.all(
       writers.map(async (context) => {
         for (let round = 0; round < 20; round += 1) {
-          await (context === undefined ? bridge.update('id', increment) : context.update(increment))
+          await (context === undefined ? bridge.update('id', counted) : context.update(counted))
         }
       }),
     )
     expect((await bridge.load('id'))?.views).toBe(1_000)
+    // They wait for each other; nobody has to try again.
+    expect(calls).toBe(1_000)
   })
 
   it('keeps them over real sockets, too', async () => {
@@ -195,13 +202,13 @@ describe('update()', () => {
     const error = await context.update(increment).catch((thrown: unknown) => thrown)
     expect(error).toBeInstanceOf(StoreUnavailableError)
     expect(error).toMatchObject({ cause: failed })
-    await vi.waitUntil(() => context.session.views === 1)
+    await until(() => context.session.views === 1)
     await context.update(increment)
     expect((await bridge.load('id'))?.views).toBe(2)
   })
 
   it('goes on where a write never answers, when its deadline has passed', async () => {
-    const { store, bridge } = startBridge({ handshakeTimeoutMs: 50 })
+    const { store, bridge } = startBridge({ handshakeTimeoutMs: 500 })
     store.set('id', record({ views: 0 }))
     vi.spyOn(store, 'set').mockImplementationOnce(() => undefined)
     const writes = [bridge.update('id', increment), bridge.update('id', increment)]
@@ -213,7 +220,7 @@ describe('update()', () => {
     const live = new ByHandLiveStore()
     const { bind } = startBridge({ live })
     const binding = bind('id')
-    await vi.waitUntil(() => live.gets.length === 1)
+    await until(() => live.gets.length === 1)
     live.gets.shift()?.answer(stored(record({ views: 0 })))
     const { context } = await binding
     // A check is under way since bind(): it will say what was there before the update.
@@ -232,13 +239,13 @@ describe('update()', () => {
     const live = new ByHandLiveStore()
     const { bind } = startBridge({ live })
     const binding = bind('id')
-    await vi.waitUntil(() => live.gets.length === 1)
+    await until(() => live.gets.length === 1)
     live.gets.shift()?.answer(stored(record({ views: 0 })))
     const { context } = await binding
     const [check] = live.gets.splice(0)
     await context.update(increment)
     check?.answer(undefined)
-    await vi.waitUntil(() => context.ended !== undefined)
+    await until(() => context.ended !== undefined)
     expect(context.ended?.reason).toBe('destroyed')
   })
 })
@@ -349,7 +356,7 @@ describe('a record whose own date is stale, in a store whose touch moves only it
     const { store, bind } = startStale()
     const { context, connection } = await bind('id')
     connection.message()
-    await vi.waitUntil(() => (store.data.get('id')?.expiresAt ?? 0) > Date.now() + 59_000)
+    await until(() => (store.data.get('id')?.expiresAt ?? 0) > Date.now() + 59_000)
     expect(context.ended).toBeUndefined()
   })
 })

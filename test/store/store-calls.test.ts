@@ -1,7 +1,7 @@
 import { MemoryStore, Store, type SessionData } from 'express-session'
 import { describe, expect, it, vi } from 'vitest'
 import { hearStoreCalls } from '../../src/store/store-calls.js'
-import { done, record, rest, startBridge } from '../live/bound.js'
+import { done, record, rest, startBridge, until } from '../live/bound.js'
 
 type Method = 'set' | 'touch' | 'destroy' | 'clear'
 const methods: readonly Method[] = ['set', 'touch', 'destroy', 'clear']
@@ -191,7 +191,7 @@ describe('the hooks on a store', () => {
     const { context } = await second.bind('id')
     await first.bridge.close()
     store.set('id', record({ user: 'grace' }))
-    await vi.waitUntil(() => context.session.user === 'grace')
+    await until(() => context.session.user === 'grace')
     await second.bridge.close()
     expect(Object.hasOwn(store, 'set')).toBe(false)
   })
