@@ -209,22 +209,26 @@ describe('bind()', () => {
     expect(response.end.mock.calls).toEqual([['event: end\ndata: 4401\n\n']])
   })
 
-  it('waits for no authorize that is under way when the session goes', async () => {
+  it('waits for no authorize that is under way when the session goes, and hears no «no» after it', async () => {
     const gate = createGate()
     const { store, bridge, bind } = startBridge({
       authorize: async (_session, request) => {
         if (request === undefined) await gate.wait()
-        return true
+        return request !== undefined
       },
     })
     store.set('id', record({ role: 'admin' }))
-    const { context } = await bind('id')
+    const { context, connection } = await bind('id')
+    const onEnd = vi.fn()
+    context.on('end', onEnd)
     store.set('id', record({ role: 'guest' }))
     await gate.arrived
     await bridge.destroy('id')
     expect(context.ended?.reason).toBe('destroyed')
     gate.open()
     await rest()
+    expect(onEnd).toHaveBeenCalledTimes(1)
+    expect(connection.closings).toHaveLength(1)
     expect(bridge.stats()).toMatchObject({ sockets: 0, ended: { destroyed: 1, forbidden: 0 } })
   })
 })
