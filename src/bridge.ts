@@ -207,7 +207,7 @@ class Bridge extends EventEmitter<SessionBridgeEvents> implements SessionBridge<
       refusedByClose: this.#refusedByClose,
       sessions,
       renewal: { cookie, rolling: options.rolling, trustProxy: options.trustProto },
-      requestStore: createGuardedStore(options.store, sessions),
+      requestStore: createGuardedStore(options.store, sessions.operations),
       reports,
     })
   }
@@ -261,16 +261,16 @@ class Bridge extends EventEmitter<SessionBridgeEvents> implements SessionBridge<
   }
 
   async load(sessionID: string): Promise<SessionSnapshot | undefined> {
-    const loaded = await this.#sessions.load(asSessionID(sessionID))
+    const loaded = await this.#sessions.operations.load(asSessionID(sessionID))
     return typeof loaded === 'string' ? undefined : loaded.snapshot
   }
 
   async update(sessionID: string, mutate: Mutate): Promise<SessionSnapshot> {
-    return snapshotOfStored(await this.#sessions.write(asSessionID(sessionID), mutate))
+    return snapshotOfStored(await this.#sessions.operations.write(asSessionID(sessionID), mutate))
   }
 
   async destroy(sessionID: string): Promise<void> {
-    await this.#sessions.destroyByID(asSessionID(sessionID))
+    await this.#sessions.operations.destroyByID(asSessionID(sessionID))
   }
 
   check(sessionID?: string): void {

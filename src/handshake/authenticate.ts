@@ -8,7 +8,7 @@ import { permits, type Authorize } from '../live/authorize.js'
 import type { FoundSession, HandshakeInfo, SessionContext } from '../live/context.js'
 import type { Reports } from '../live/reports.js'
 import type { Sessions } from '../live/sessions.js'
-import { asStoreError } from '../live/store-access.js'
+import { asStoreError } from '../store/call-deadlines.js'
 import type { SessionSnapshot } from '../store/snapshot.js'
 import { refusalOf, type Refusal, type RefusalReason } from '../verdict.js'
 import { isCookiePath, type CookieSetting } from './cookie-path.js'
@@ -76,7 +76,7 @@ export class Handshake {
     const live = visit?.enter(sessionID)
     for (let loads = 1; ; loads += 1) {
       const reports = live?.reports ?? 0
-      const found = await sessions.loadForHandshake(sessionID, live).catch(storeFailed)
+      const found = await sessions.operations.loadForHandshake(sessionID, live).catch(storeFailed)
       if (typeof found === 'string') return this.#orAnonymous(refusalOf(found))
       if ('reason' in found) return found
       if (!isWanted()) return refusalOf('client-gone')

@@ -3,6 +3,7 @@
  * In: reports, times to look, reads of others. Out: changed snapshots, new expiries, ends.
  */
 import { StoreUnavailableError } from '../errors.js'
+import { CallDeadlines } from '../store/call-deadlines.js'
 import { snapshotOfStored } from '../store/clean-session.js'
 import type { StoredSession } from '../store/live-store.js'
 import { isSameData, isSameSession } from '../store/same-session.js'
@@ -28,6 +29,8 @@ export interface ChecksParts {
   readonly reports: Reports
   readonly authorize: Authorize | undefined
   readonly unverifiedMs: number
+  /** How long `authorize` may take, in ms, as long as the store. */
+  readonly timeoutMs: number
   /** To be called when it has become known when to look at a session next. */
   readonly schedule: (live: LiveSession) => void
 }
@@ -35,9 +38,19 @@ export interface ChecksParts {
 /** Keeps sessions true. */
 export class Checks {
   readonly #parts: ChecksParts
+  readonly #questions: CallDeadlines
 
   constructor(parts: ChecksParts) {
     this.#parts = parts
+    this.#questions = new CallDeadlines(parts.timeoutMs, {
+      tooLate: () => new Error('Option `authorize` did not answer in time.'),
+      failed: asError,
+    })
+  }
+
+  /** Questions that are open fail now. */
+  close(): void {
+    this.#questions.close()
   }
 
   /** Something may have changed: with one session, or with any. */
@@ -75,6 +88,8 @@ export class Checks {
   written(live: LiveSession, stored: StoredSession): void {
     live.readsBegun += 1
     this.#apply(live, stored, live.readsBegun)
+    // Somebody may have written after it, and have been read before it was answered.
+    if (live.checking) live.checkAgain = true
   }
 
   /** The store has no such session any more. */
@@ -87,8 +102,9 @@ export class Checks {
   async #read(live: LiveSession, answer: Promise<StoredSession | undefined>): Promise<StoredSession | undefined> {
     live.readsBegun += 1
     const read = live.readsBegun
+    const begunAt = Date.now()
     const stored = await answer
-    this.#apply(live, stored, read)
+    this.#apply(live, stored, read, begunAt)
     return stored
   }
 
@@ -110,7 +126,7 @@ export class Checks {
     live.checking = false
   }
 
-  #apply(live: LiveSession, stored: StoredSession | undefined, read: number): void {
+  #apply(live: LiveSession, stored: StoredSession | undefined, read: number, begunAt = Date.now()): void {
     // «Gone» is final, whatever another read has found: nobody stays connected on a doubt.
     if (stored === undefined) return this.gone(live)
     if (read < live.readApplied) return
@@ -119,7 +135,7 @@ export class Checks {
     const snapshot = this.#snapshotOf(live, stored)
     if (snapshot === undefined) return this.gone(live)
     live.stored = stored
-    if (isOver(stored)) return this.gone(live)
+    if (isOver(stored, begunAt)) return this.gone(live)
     // One object for as long as nothing moves: a handshake compares by it.
     if (previous === undefined || !isEqual(previous, snapshot)) live.snapshot = snapshot
     const changed = previous !== undefined && !isSameData(previous, snapshot)
@@ -173,7 +189,7 @@ export class Checks {
     const { authorize, endings, reports } = this.#parts
     if (authorize === undefined || context.ended !== undefined) return true
     try {
-      const permitted = await permits(authorize, snapshot, undefined, context.handshake)
+      const permitted = await this.#questions.within(() => permits(authorize, snapshot, undefined, context.handshake))
       // A no counts although the session may have changed again, unless that has been answered already: who changes it
       // faster than `authorize` answers must not stay for ever.
       if (!permitted && question > live.answered) endings.end(context, endOf('forbidden'))
@@ -202,6 +218,10 @@ export class Checks {
   }
 }
 
+function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error('Something that is no Error was thrown.', { cause: error })
+}
+
 /* Asked meanwhile: what it asks about may have come after the read. */
 function isAskedAgain(live: LiveSession): boolean {
   const again = live.checkAgain
@@ -213,6 +233,7 @@ function isEqual(one: SessionSnapshot, other: SessionSnapshot): boolean {
   return one.cookie.expires === other.cookie.expires && isSameSession(one, other)
 }
 
-function isOver({ expiresAt }: StoredSession): boolean {
-  return expiresAt !== undefined && expiresAt <= Date.now()
+/* At the time of the read: what passed since is for the store to say. */
+function isOver({ expiresAt }: StoredSession, at: number): boolean {
+  return expiresAt !== undefined && expiresAt <= at
 }

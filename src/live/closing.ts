@@ -3,7 +3,7 @@
  * In: an open connection and why it ends. Out: a closed one.
  */
 import type { SessionEnd } from '../verdict.js'
-import { DeadlineQueue, type Waiting } from './deadline-queue.js'
+import { DeadlineQueue, type Waiting } from '../store/deadline-queue.js'
 
 /** How long a client may take to answer the close frame, in ms. */
 const graceMs = 1_000
@@ -29,6 +29,8 @@ export class ClosingConnections {
 
   /** Sends the close frame. `text` is its reason, by default that of the end. */
   close(closable: Closable, { code, reason }: SessionEnd, text: string = reason): void {
+    // It is closing already: it keeps the grace that it has.
+    if (closable.dueAt !== 0) return
     this.#cuts.add(closable)
     this.#safely(() => closable.connection?.close(code, text))
   }
@@ -55,6 +57,8 @@ export class ClosingConnections {
     const { connection } = closable
     if (connection?.terminate !== undefined && !this.#terminated.delete(closable)) {
       this.#terminated.add(closable)
+      // It is closing already: it keeps the grace that it has.
+      if (closable.dueAt !== 0) return
       this.#cuts.add(closable)
       this.#safely(() => connection.terminate?.())
     }

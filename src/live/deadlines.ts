@@ -14,6 +14,9 @@ export interface Due {
 /** setTimeout's longest delay; a later time is looked at again then. */
 const longestMs = 2 ** 31 - 1
 
+/** How many are looked at before others get their turn. */
+const sliceSize = 100
+
 /** An indexed binary heap: what is taken out is gone at once, so that a session that ended is kept by nothing. */
 export class Deadlines<T extends Due> {
   readonly #heap: T[] = []
@@ -70,10 +73,13 @@ export class Deadlines<T extends Due> {
   readonly #fire = (): void => {
     this.#armedFor = Infinity
     const now = Date.now()
-    for (let first = this.#heap[0]; first !== undefined && first.lookAt <= now; first = this.#heap[0]) {
+    for (let done = 0; done < sliceSize; done += 1) {
+      const first = this.#heap[0]
+      if (first === undefined || first.lookAt > now) break
       this.remove(first)
       this.#onDue(first)
     }
+    // Those that are left of this time get their turn after whoever else waits for one.
     this.#arm()
   }
 

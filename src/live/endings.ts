@@ -72,7 +72,8 @@ export class Endings {
       if (!isClosed(context.ws)) this.#closing.close(context, end, text)
       this.#tell(context, end)
     })
-    this.#underWay = Promise.all([this.#underWay, closed])
+    // Not the array of both: it would hold the one before it, and so on for ever.
+    this.#underWay = Promise.all([this.#underWay, closed]).then(() => undefined)
   }
 
   #shut(context: Context, end: SessionEnd): void {

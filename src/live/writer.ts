@@ -34,17 +34,19 @@ export class Writer {
     mutate: Mutate,
     held?: () => StoredSession | undefined,
   ): Promise<StoredSession | 'gone'> {
-    const queue = this.#queues.get(sessionID) ?? new Queue()
-    this.#queues.set(sessionID, queue)
-    const leave = await queue.enter()
-    try {
+    return await this.#enter(sessionID, async (queue) => {
       const written = await this.#write(sessionID, mutate, queue.last ?? held?.())
       queue.last = written === 'gone' ? undefined : written
       return written
-    } finally {
-      leave()
-      if (queue.isEmpty) this.#queues.delete(sessionID)
-    }
+    })
+  }
+
+  /** Does something else to a session, after the writes that came before it. */
+  async inTurn<T>(sessionID: string, work: () => Promise<T>): Promise<T> {
+    return await this.#enter(sessionID, (queue) => {
+      queue.last = undefined
+      return work()
+    })
   }
 
   /** Resolves when all writes that were under way are done. */
@@ -52,15 +54,37 @@ export class Writer {
     await Promise.all([...this.#queues.values()].map(({ tail }) => tail))
   }
 
+  async #enter<T>(sessionID: string, work: (queue: Queue) => Promise<T>): Promise<T> {
+    const queue = this.#queues.get(sessionID) ?? new Queue()
+    this.#queues.set(sessionID, queue)
+    const leave = await queue.enter()
+    try {
+      return await work(queue)
+    } finally {
+      leave()
+      if (queue.isEmpty) this.#queues.delete(sessionID)
+    }
+  }
+
   async #write(sessionID: string, mutate: Mutate, held: StoredSession | undefined): Promise<StoredSession | 'gone'> {
     let current = held ?? (await this.#store.get(sessionID))
+    let isFresh = held === undefined
     for (;;) {
       const snapshot = current && usableSnapshotOf(current)
       if (current === undefined || snapshot === undefined) return 'gone'
-      const result = await this.#store.replace(sessionID, current, mutated(snapshot, mutate))
+      const next = attempt(() => mutated(snapshot, mutate))
+      if ('error' in next && isFresh) throw next.error
+      if ('error' in next) {
+        // What it threw at may be out of date: it is asked about what is there now.
+        current = await this.#store.get(sessionID)
+        isFresh = true
+        continue
+      }
+      const result = await this.#store.replace(sessionID, current, next.value)
       if (result === 'gone') return 'gone'
       if ('replaced' in result) return result.replaced
       current = result.changed
+      isFresh = true
     }
   }
 }
@@ -103,4 +127,12 @@ function mutated(snapshot: SessionSnapshot, mutate: Mutate): SessionData {
     )
   }
   return snapshotOf(draft) as unknown as SessionData
+}
+
+function attempt<T>(work: () => T): { value: T } | { error: unknown } {
+  try {
+    return { value: work() }
+  } catch (error) {
+    return { error }
+  }
 }

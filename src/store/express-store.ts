@@ -10,11 +10,12 @@ import type { LiveStore, ReplaceResult, StoredSession } from './live-store.js'
 import { isSameSession } from './same-session.js'
 import { settleOnce, type StoreCallback } from './settle-once.js'
 import { draftOf, snapshotOf, type SessionSnapshot } from './snapshot.js'
-import { hearStoreCalls } from './store-calls.js'
+import { hearStoreCalls, type StoreCall } from './store-calls.js'
 
 /**
- * `replace` is exact where all writers are in this process, since it hears them: nothing it has not seen is overwritten.
- * Writers in other processes can come between its read and its write, which is as near as a Store's methods come.
+ * `replace` is exact where all writers are in this process, since it hears them: nothing it has not seen is overwritten, and
+ * no session is brought back, not even in a store whose calls overtake each other. Writers in other processes can come
+ * between its read and its write, which is as near as a Store's methods come.
  */
 export class ExpressStore implements LiveStore {
   readonly #store: Store
@@ -45,13 +46,19 @@ export class ExpressStore implements LiveStore {
   }
 
   async replace(sessionID: string, expected: StoredSession, next: SessionData): Promise<ReplaceResult> {
-    return await this.#unwritten(sessionID, async (record) => {
+    return await this.#unwritten(sessionID, async (record, heard) => {
       const snapshot = record ? usableSnapshotOf({ record }) : undefined
       if (snapshot === undefined) return 'gone'
       if (!isSameSession(snapshot, snapshotOfStored(expected)))
         return { changed: new CleanSession(snapshot, undefined) }
       const session = this.#inflate(sessionID, next)
+      const { destroys } = heard
       await this.#call<unknown>((callback) => this.#store.set(sessionID, session, callback))
+      // Somebody signed out meanwhile, and nobody knows which of the two calls the store has done first.
+      if (heard.destroys !== destroys) {
+        await this.destroy(sessionID)
+        return 'gone'
+      }
       return { replaced: new CleanSession(snapshotOf(session), undefined) }
     })
   }
@@ -94,15 +101,22 @@ export class ExpressStore implements LiveStore {
     return Promise.resolve()
   }
 
-  /* Reads until no write of this process came while the answer was on its way, then goes on without a pause in between. */
-  async #unwritten<T>(sessionID: string, next: (record: SessionData | null | undefined) => Promise<T>): Promise<T> {
+  /*
+   * Reads when no write of this process is under way, until none came while the answer was on its way; then goes on without
+   * a pause in between.
+   */
+  async #unwritten<T>(
+    sessionID: string,
+    next: (record: SessionData | null | undefined, heard: Heard) => Promise<T>,
+  ): Promise<T> {
     const heard = this.#hear(sessionID)
     heard.writing += 1
     try {
       for (;;) {
+        await heard.quiet()
         const { calls } = heard
         const record = await this.#read(sessionID)
-        if (heard.calls === calls) return await next(record)
+        if (heard.calls === calls) return await next(record, heard)
       }
     } finally {
       heard.writing -= 1
@@ -136,8 +150,8 @@ export class ExpressStore implements LiveStore {
     return heard
   }
 
-  #forgetIfIdle(sessionID: string, { watched, writing }: Heard): void {
-    if (!watched && writing === 0) this.#heard.delete(sessionID)
+  #forgetIfIdle(sessionID: string, heard: Heard): void {
+    if (!heard.watched && heard.writing === 0 && heard.isQuiet) this.#heard.delete(sessionID)
   }
 
   /* Some stores' `touch` moves only their own expiry and leaves the record's date behind; what was given to it is newer. */
@@ -146,17 +160,17 @@ export class ExpressStore implements LiveStore {
     return expiresAt !== undefined && expiresAt > Date.now() ? expiresAt : undefined
   }
 
-  readonly #onCall = (sessionID: string | undefined, written: SessionData | undefined): void => {
+  readonly #onCall = (call: StoreCall): void => {
+    const { sessionID } = call
     if (sessionID === undefined) {
-      for (const heard of this.#heard.values()) heard.calls += 1
+      for (const heard of this.#heard.values()) heard.note(call)
       this.#listener(undefined)
       return
     }
-    const heard = this.#heard.get(sessionID)
-    if (heard === undefined) return
-    heard.calls += 1
-    heard.expiresAt = expiryOf(written) ?? heard.expiresAt
+    const heard = this.#hear(sessionID)
+    heard.note(call)
     if (heard.watched) this.#listener(sessionID)
+    this.#forgetIfIdle(sessionID, heard)
   }
 
   readonly #onDisconnect = (): void => {
@@ -169,11 +183,36 @@ export class ExpressStore implements LiveStore {
   }
 }
 
+/** What has been heard of one session. */
 class Heard {
   watched = false
+  /** How many of the bridge's own writes need it. */
   writing = 0
+  /** Of all calls, and of those that remove the session. */
   calls = 0
+  destroys = 0
   expiresAt: number | undefined = undefined
+  readonly #underWay = new Set<StoreCall>()
+  #onQuiet: (() => void)[] = []
+
+  get isQuiet(): boolean {
+    return this.#underWay.size === 0
+  }
+
+  note(call: StoreCall): void {
+    this.calls += 1
+    if (call.method === 'destroy' || call.method === 'clear') this.destroys += 1
+    this.expiresAt = expiryOf(call.written) ?? this.expiresAt
+    // A touch changes nothing that a write could overwrite.
+    if (call.isAnswered) this.#underWay.delete(call)
+    else if (call.method !== 'touch') this.#underWay.add(call)
+    if (this.isQuiet) for (const quiet of this.#onQuiet.splice(0)) quiet()
+  }
+
+  /** Resolves when no write is under way: the store may do that one at any time until it has answered. */
+  async quiet(): Promise<void> {
+    while (!this.isQuiet) await new Promise<void>((resolve) => this.#onQuiet.push(resolve))
+  }
 }
 
 /* Whoever calls the store may give it anything. */

@@ -54,7 +54,13 @@ type KeptKey<T, K extends keyof T, Optional extends boolean> = K extends symbol
 type IsOptional<T, K extends keyof T> = object extends Pick<T, K> ? (string extends K ? false : true) : false
 
 type DeepReadonly<T> =
-  IsAny<T> extends true ? T : T extends object ? { readonly [K in keyof T]: DeepReadonly<T[K]> } : T
+  IsAny<T> extends true
+    ? T
+    : T extends string | number | boolean
+      ? T
+      : T extends object
+        ? { readonly [K in keyof T]: DeepReadonly<T[K]> }
+        : T
 
 /** The cookie of a session as its record keeps it. */
 export interface SessionCookieData {

@@ -6,13 +6,19 @@ import type { SessionData, Store } from 'express-session'
 
 import { isThenable } from './settle-once.js'
 
-/**
- * Told right after a call that may have changed a session, and again when the store has answered it.
- *
- * @param sessionID undefined: any session may have changed
- * @param written the session that was given to `set` or `touch`
- */
-export type StoreCallListener = (sessionID: string | undefined, written: SessionData | undefined) => void
+/** A call that may change a session. */
+export interface StoreCall {
+  readonly method: Method
+  /** Undefined: any session. */
+  readonly sessionID: string | undefined
+  /** The session that was given to `set` or `touch`. */
+  readonly written: SessionData | undefined
+  /** False while the store has not answered: what it does may be still to come. */
+  readonly isAnswered: boolean
+}
+
+/** Told right after a call, and again, with the same object, when the store has answered it. */
+export type StoreCallListener = (call: StoreCall) => void
 
 /* One hook for a store, whoever listens: wrapped twice, it could not be undone in any order. */
 const heard = new WeakMap<Store, StoreCalls>()
@@ -24,7 +30,8 @@ export function hearStoreCalls(store: Store, listener: StoreCallListener): () =>
   return calls.add(listener)
 }
 
-type Method = 'set' | 'touch' | 'destroy' | 'clear'
+/** The methods of a Store that change sessions. */
+export type Method = 'set' | 'touch' | 'destroy' | 'clear'
 const methods: readonly Method[] = ['set', 'touch', 'destroy', 'clear']
 
 class StoreCalls {
@@ -60,18 +67,32 @@ class StoreCalls {
     const own = Object.getOwnPropertyDescriptor(store, method)
     const tell = this.#tell
     const hooked = function (this: Store, ...args: unknown[]): unknown {
-      const sessionID = method !== 'clear' && typeof args[0] === 'string' ? args[0] : undefined
-      const written = method === 'set' || method === 'touch' ? (args[1] as SessionData | undefined) : undefined
-      const told = (): void => {
-        tell(sessionID, written)
+      const call = {
+        method,
+        sessionID: method !== 'clear' && typeof args[0] === 'string' ? args[0] : undefined,
+        written: method === 'set' || method === 'touch' ? (args[1] as SessionData | undefined) : undefined,
+        isAnswered: true,
       }
+      const answered = (): void => {
+        call.isAnswered = true
+        tell(call)
+      }
+      const withCallback = withCallbackHeard(args, answered)
+      call.isAnswered = withCallback === undefined
       try {
-        const returned = original.apply(this, withCallbackHeard(args, told))
-        if (isThenable(returned)) returned.then(told, told)
+        const returned = original.apply(this, withCallback ?? args)
+        if (isThenable(returned)) {
+          // Without a callback, the promise is the answer.
+          if (withCallback === undefined) call.isAnswered = false
+          returned.then(answered, answered)
+        }
         return returned
+      } catch (error) {
+        call.isAnswered = true
+        throw error
       } finally {
         // MemoryStore has done it by now, though it calls back later: between the two, messages would slip through.
-        told()
+        tell(call)
       }
     }
     Object.defineProperty(store, method, {
@@ -88,19 +109,19 @@ class StoreCalls {
     }
   }
 
-  readonly #tell = (sessionID: string | undefined, written: SessionData | undefined): void => {
-    for (const listener of this.#listeners) listener(sessionID, written)
+  readonly #tell = (call: StoreCall): void => {
+    for (const listener of this.#listeners) listener(call)
   }
 }
 
 type StoreMethod = (this: Store, ...args: unknown[]) => unknown
 
 /* The callback is the last argument if there is one; where there is none, none is put in: some stores then return a promise. */
-function withCallbackHeard(args: unknown[], told: () => void): unknown[] {
+function withCallbackHeard(args: unknown[], answered: () => void): unknown[] | undefined {
   const callback = args.at(-1)
-  if (typeof callback !== 'function') return args
+  if (typeof callback !== 'function') return undefined
   const heardCallback = function (this: unknown, ...answer: unknown[]): unknown {
-    told()
+    answered()
     return (callback as (...answer: unknown[]) => unknown).apply(this, answer)
   }
   return [...args.slice(0, -1), heardCallback]

@@ -6,7 +6,7 @@ import { isDeepStrictEqual } from 'node:util'
 
 import type { Session, SessionData, Store } from 'express-session'
 
-import type { Sessions } from '../live/sessions.js'
+import type { Operations } from '../live/operations.js'
 import { usableSnapshotOf } from '../store/clean-session.js'
 import { draftOf, snapshotOf, type SessionDraft, type SessionSnapshot } from '../store/snapshot.js'
 
@@ -14,8 +14,8 @@ type Callback<T = void> = ((error?: unknown, value?: T) => void) | undefined
 type SessionHolder = Parameters<Store['createSession']>[0]
 
 /** Everything else of the store (`all`, `length`, its events) is as it was. */
-export function createGuardedStore(store: Store, sessions: Sessions): Store {
-  const guard = new Guard(store, sessions)
+export function createGuardedStore(store: Store, operations: Operations): Store {
+  const guard = new Guard(store, operations)
   return new Proxy(store, {
     get(target, name) {
       if (Object.hasOwn(guard, name)) return guard[name as keyof Guard]
@@ -28,19 +28,20 @@ export function createGuardedStore(store: Store, sessions: Sessions): Store {
 
 class Guard {
   readonly #store: Store
-  readonly #sessions: Sessions
-  /** What each session was when it was made, or when its last save began: what differs from it is what a save is meant to write. */
+  readonly #operations: Operations
+  /** What each session was when it was made or last saved: what differs from it is what a save is meant to write. */
   readonly #bases = new WeakMap<object, SessionSnapshot>()
+  readonly #saves = new WeakMap<object, Promise<void>>()
 
-  constructor(store: Store, sessions: Sessions) {
+  constructor(store: Store, operations: Operations) {
     this.#store = store
-    this.#sessions = sessions
+    this.#operations = operations
   }
 
   readonly get = (sessionID: string, callback: Callback<SessionData>): void => {
     answer(
       callback,
-      this.#sessions
+      this.#operations
         .load(sessionID)
         .then((loaded) =>
           typeof loaded === 'string' ? undefined : (draftOf(loaded.snapshot) as unknown as SessionData),
@@ -60,11 +61,11 @@ class Guard {
   }
 
   readonly touch = (sessionID: string, _session: SessionData, callback?: Callback): void => {
-    answer(callback, this.#sessions.touchByID(sessionID))
+    answer(callback, this.#operations.touchByID(sessionID))
   }
 
   readonly destroy = (sessionID: string, callback?: Callback): void => {
-    answer(callback, this.#sessions.destroyByID(sessionID))
+    answer(callback, this.#operations.destroyByID(sessionID))
   }
 
   readonly createSession = (request: SessionHolder, record: SessionData): Session & SessionData => {
@@ -83,20 +84,27 @@ class Guard {
   }
 
   async #save(sessionID: string, session: SessionData): Promise<void> {
+    // As it is at the call, like any store takes it.
     const next = snapshotOf(session)
+    const before = this.#saves.get(session)
+    const saving = this.#saveAfter(before, sessionID, session, next)
+    this.#saves.set(session, saving)
+    await saving
+  }
+
+  /* One save of a session object after the other: each writes what differs from the last one that was written. */
+  async #saveAfter(
+    before: Promise<void> | undefined,
+    sessionID: string,
+    session: SessionData,
+    next: SessionSnapshot,
+  ): Promise<void> {
+    await before?.catch(() => undefined)
     const base = this.#bases.get(session)
-    // At once: a save that comes while this one is under way writes what has changed since this one.
+    await this.#operations.write(sessionID, (draft) => {
+      writeWhatChanged(draft, base ?? draft, next)
+    })
     this.#bases.set(session, next)
-    try {
-      await this.#sessions.write(sessionID, (draft) => {
-        writeWhatChanged(draft, base ?? draft, next)
-      })
-    } catch (error) {
-      // What was not written now, the next save writes.
-      if (base === undefined) this.#bases.delete(session)
-      else this.#bases.set(session, base)
-      throw error
-    }
   }
 }
 

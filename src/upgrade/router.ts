@@ -32,10 +32,12 @@ export function mountOn(server: UpgradeServer, mount: Mount): () => void {
   if (typeof (server as Partial<UpgradeServer> | undefined)?.on !== 'function') {
     throw new TypeError('attach: the first argument must be an http or https server.')
   }
-  checkPath(mount.path)
+  const { path } = mount
+  checkPath(path)
   const router = routers.get(server) ?? new Router(server)
   routers.set(server, router)
-  return router.add(mount)
+  // A RegExp of our own: testing one moves its lastIndex, and a frozen one would throw.
+  return router.add({ ...mount, path: path instanceof RegExp ? new RegExp(path) : path })
 }
 
 class Router {

@@ -129,6 +129,11 @@ export class Upgrader {
     if (place === undefined) return done(refusalOf('too-many-pending'))
     void handshake
       .judge(request, () => place.isOpen, visit)
+      .catch((error: unknown): Judgement => {
+        // A LiveStore's `watch` threw, or a request that is none was handed in.
+        this.#parts.reports.fault('upgrade', error)
+        return refusalOf('authorize-failed')
+      })
       .then((judged) => {
         if (place.settle()) done(judged)
       })

@@ -9,7 +9,7 @@ const methods: readonly Method[] = ['set', 'touch', 'destroy', 'clear']
 /** A store, and what its calls told. */
 function hear<S extends Store>(store: S) {
   const told: (string | undefined)[] = []
-  const stop = hearStoreCalls(store, (sessionID) => told.push(sessionID))
+  const stop = hearStoreCalls(store, ({ sessionID }) => told.push(sessionID))
   return { store, told, stop }
 }
 
@@ -24,14 +24,14 @@ describe('the calls made to a store', () => {
 
   it('are told with the session that was written', () => {
     const store = new MemoryStore()
-    const listener = vi.fn()
-    hearStoreCalls(store, listener)
+    const told: unknown[] = []
+    hearStoreCalls(store, ({ sessionID, written }) => told.push([sessionID, written]))
     const session = record({ user: 'ada' })
     store.set('id', session)
     store.touch('id', session)
     store.destroy('id')
     store.clear()
-    expect(listener.mock.calls).toEqual([
+    expect(told).toEqual([
       ['id', session],
       ['id', session],
       ['id', undefined],

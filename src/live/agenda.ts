@@ -1,0 +1,54 @@
+/*
+ * When to look at each session next: to see whether it has expired, to try again, to keep it alive.
+ * In: sessions of which something new is known. Out: a look at the right time, with one timer for all.
+ */
+import type { Checks } from './checks.js'
+import { Deadlines } from './deadlines.js'
+import type { KeepAlive } from './keep-alive.js'
+import type { LiveSession } from './live-session.js'
+
+/** Some stores keep time in whole seconds. */
+const wholeSecondMs = 1_000
+
+/** The times to look. */
+export class Agenda {
+  readonly #unverifiedMs: number
+  readonly #keepAlive: KeepAlive
+  readonly #deadlines: Deadlines<LiveSession>
+
+  constructor(unverifiedMs: number, keepAlive: KeepAlive, checks: Checks) {
+    this.#unverifiedMs = unverifiedMs
+    this.#keepAlive = keepAlive
+    this.#deadlines = new Deadlines((live) => {
+      keepAlive.tick(live)
+      checks.check(live)
+    })
+  }
+
+  /** To be called when a session has been read, could not be read, or got its first connection. */
+  schedule(live: LiveSession): void {
+    if (live.contexts.length === 0) return
+    this.#deadlines.set(live, Math.min(this.#nextCheckOf(live), this.#keepAlive.dueAt(live)))
+  }
+
+  remove(live: LiveSession): void {
+    this.#deadlines.remove(live)
+  }
+
+  dispose(): void {
+    this.#deadlines.dispose()
+  }
+
+  #nextCheckOf(live: LiveSession): number {
+    const now = Date.now()
+    if (live.failedSince !== undefined) {
+      const left = live.failedSince + this.#unverifiedMs - performance.now()
+      return now + Math.min(live.pauseMs * (0.5 + Math.random() / 2), Math.max(left, 1))
+    }
+    if (live.expiresAt > now) return live.expiresAt
+    // A store that keeps time in whole seconds is late by less than one.
+    if (live.expiresAt > now - wholeSecondMs) return live.expiresAt + wholeSecondMs
+    // A date that has passed, of a session that the store still has, is stale: revalidation looks after that one.
+    return Infinity
+  }
+}

@@ -1,0 +1,158 @@
+/*
+ * Reading and writing sessions by ID: for contexts, for `request.session`, for jobs.
+ * In: a session ID. Out: what the store says, of which the session's connections hear as well.
+ */
+import { SessionEndedError, StoreUnavailableError } from '../errors.js'
+import { snapshotOfStored } from '../store/clean-session.js'
+import type { StoredSession } from '../store/live-store.js'
+import type { SessionSnapshot } from '../store/snapshot.js'
+import type { Checks } from './checks.js'
+import type { Context, FoundSession, SessionActions } from './context.js'
+import { LiveSession } from './live-session.js'
+import type { Registry } from './registry.js'
+import type { Reports } from './reports.js'
+import type { StoreAccess } from './store-access.js'
+import { Writer, type Mutate } from './writer.js'
+
+/** What a load found. */
+export type Loaded = FoundSession | 'no-session' | 'session-expired'
+
+/** What the operations work with. */
+export interface OperationsParts {
+  readonly store: StoreAccess
+  readonly registry: Registry
+  readonly checks: Checks
+  readonly reports: Reports
+}
+
+/** All of them reject with {@link StoreUnavailableError} when the store fails, and once the bridge is closed. */
+export class Operations implements SessionActions {
+  readonly #parts: OperationsParts
+  readonly #writer: Writer
+  #closed = false
+
+  constructor(parts: OperationsParts) {
+    this.#parts = parts
+    this.#writer = new Writer(parts.store)
+  }
+
+  /** Reads a session for a handshake; with `live`, for all of its connections, too. Rejects with what the store fails with. */
+  async loadForHandshake(sessionID: string, live: LiveSession | undefined): Promise<Loaded> {
+    const { store, checks } = this.#parts
+    return live === undefined
+      ? this.#loaded(sessionID, await store.getForHandshake(sessionID))
+      : this.#loaded(sessionID, await checks.readForHandshake(live), live)
+  }
+
+  async load(sessionID: string): Promise<Loaded> {
+    this.#assertOpen()
+    const { store, registry, checks } = this.#parts
+    const live = registry.get(sessionID)
+    return live === undefined
+      ? this.#loaded(sessionID, await store.get(sessionID))
+      : this.#loaded(sessionID, await checks.read(live), live)
+  }
+
+  /** @throws {SessionEndedError} (rejects) if it is gone. */
+  async write(sessionID: string, mutate: Mutate): Promise<StoredSession> {
+    this.#assertOpen()
+    const { registry, checks } = this.#parts
+    try {
+      const stored = await this.#writer.update(sessionID, mutate, () => registry.get(sessionID)?.stored)
+      const live = registry.get(sessionID)
+      if (live !== undefined && stored !== 'gone') checks.written(live, stored)
+      if (stored !== 'gone') return stored
+    } catch (error) {
+      // A write that failed may have been done all the same.
+      if (error instanceof StoreUnavailableError) checks.report(sessionID)
+      throw error
+    }
+    this.#gone(sessionID)
+    throw new SessionEndedError()
+  }
+
+  /** @throws {SessionEndedError} (rejects) if it is gone. */
+  async touchByID(sessionID: string): Promise<void> {
+    this.#assertOpen()
+    if ((await this.#parts.store.touch(sessionID)) === 'touched') return
+    this.#gone(sessionID)
+    throw new SessionEndedError()
+  }
+
+  /** Resolves when the session is gone and its connections in this process have ended. */
+  async destroyByID(sessionID: string): Promise<void> {
+    this.#assertOpen()
+    // In its turn among the writes: a store whose calls overtake each other would let one of them bring it back.
+    await this.#writer.inTurn(sessionID, () => this.#parts.store.destroy(sessionID))
+    this.#gone(sessionID)
+  }
+
+  async refresh(context: Context): Promise<SessionSnapshot> {
+    this.#assertUsable(context)
+    const loaded = await this.load(context.sessionID)
+    if (typeof loaded === 'string') throw new SessionEndedError()
+    keepUp(context, loaded.stored, loaded.snapshot)
+    return loaded.snapshot
+  }
+
+  async update(context: Context, mutate: Mutate): Promise<SessionSnapshot> {
+    this.#assertUsable(context)
+    const stored = await this.write(context.sessionID, mutate)
+    const snapshot = snapshotOfStored(stored)
+    keepUp(context, stored, snapshot)
+    return snapshot
+  }
+
+  async touch(context: Context): Promise<void> {
+    this.#assertUsable(context)
+    await this.touchByID(context.sessionID)
+  }
+
+  async destroy(context: Context): Promise<void> {
+    this.#assertUsable(context)
+    await this.destroyByID(context.sessionID)
+  }
+
+  /** Nothing works any more once what has begun is done. */
+  async close(): Promise<void> {
+    await this.#writer.idle()
+    await this.#parts.store.idle()
+    this.#closed = true
+  }
+
+  /* What was done to the store by ID has shown that the session is gone. */
+  #gone(sessionID: string): void {
+    const live = this.#parts.registry.get(sessionID)
+    if (live !== undefined) this.#parts.checks.gone(live)
+  }
+
+  #loaded(sessionID: string, stored: StoredSession | undefined, live?: LiveSession): Loaded {
+    if (stored === undefined) return 'no-session'
+    if (stored.expiresAt !== undefined && stored.expiresAt <= Date.now()) return 'session-expired'
+    const snapshot = live === undefined ? this.#snapshotOf(stored) : live.snapshot
+    return snapshot === undefined ? 'no-session' : { sessionID, stored, snapshot }
+  }
+
+  #snapshotOf(stored: StoredSession): SessionSnapshot | undefined {
+    try {
+      return snapshotOfStored(stored)
+    } catch (error) {
+      this.#parts.reports.fault('record', error)
+      return undefined
+    }
+  }
+
+  #assertUsable({ ended }: Context): void {
+    if (ended?.reason === 'destroyed' || ended?.reason === 'expired') throw new SessionEndedError()
+    this.#assertOpen()
+  }
+
+  #assertOpen(): void {
+    if (this.#closed) throw new StoreUnavailableError('The bridge is closed.')
+  }
+}
+
+/* A context without a live session shows what was read by itself. */
+function keepUp(context: Context, stored: StoredSession | undefined, snapshot: SessionSnapshot): void {
+  if (!(context.source instanceof LiveSession) && context.ended === undefined) context.found(stored, snapshot)
+}
