@@ -3,7 +3,7 @@
  * In: an open connection and why it ends. Out: a closed one.
  */
 import type { SessionEnd } from '../verdict.js'
-import { DeadlineQueue, type Waiting } from './deadline-queue.js'
+import { DeadlineQueue, type Waiting } from '../store/deadline-queue.js'
 
 /** How long a client may take to answer the close frame, in ms. */
 const graceMs = 1_000

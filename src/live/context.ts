@@ -12,7 +12,7 @@ import type { StoredSession } from '../store/live-store.js'
 import type { SessionSnapshot } from '../store/snapshot.js'
 import type { SessionEnd } from '../verdict.js'
 import type { BoundConnection } from './connection.js'
-import type { Waiting } from './deadline-queue.js'
+import type { Waiting } from '../store/deadline-queue.js'
 import type { Mutate } from './writer.js'
 
 /** Where a connection came from. Plain data: it keeps neither the request nor the raw socket. */

@@ -4,24 +4,21 @@
  */
 import type { SessionData } from 'express-session'
 
-import { StoreUnavailableError } from '../errors.js'
+import { CallDeadlines } from '../store/call-deadlines.js'
 import type { LiveStore, ReplaceResult, StoredSession } from '../store/live-store.js'
-import { DeadlineQueue, type Waiting } from './deadline-queue.js'
 
 /** A LiveStore whose calls always settle. */
 export class StoreAccess {
   readonly #store: LiveStore
-  readonly #calls: DeadlineQueue<Call>
+  readonly #calls: CallDeadlines
 
   constructor(store: LiveStore, timeoutMs: number) {
     this.#store = store
-    this.#calls = new DeadlineQueue(timeoutMs, (call) => {
-      call.fail(new StoreUnavailableError('The session store did not answer in time.'))
-    })
+    this.#calls = new CallDeadlines(timeoutMs)
   }
 
   get(sessionID: string, held?: StoredSession): Promise<StoredSession | undefined> {
-    return this.#within(() => this.#store.get(sessionID, held))
+    return this.#calls.within(() => this.#store.get(sessionID, held))
   }
 
   /** For a handshake, which has a deadline of its own and is refused as `timeout` when it passes. */
@@ -30,58 +27,19 @@ export class StoreAccess {
   }
 
   replace(sessionID: string, expected: StoredSession, next: SessionData): Promise<ReplaceResult> {
-    return this.#within(() => this.#store.replace(sessionID, expected, next))
+    return this.#calls.within(() => this.#store.replace(sessionID, expected, next))
   }
 
   touch(sessionID: string): Promise<'touched' | 'gone'> {
-    return this.#within(() => this.#store.touch(sessionID))
+    return this.#calls.within(() => this.#store.touch(sessionID))
   }
 
   destroy(sessionID: string): Promise<void> {
-    return this.#within(() => this.#store.destroy(sessionID))
+    return this.#calls.within(() => this.#store.destroy(sessionID))
   }
 
   /** Calls whose deadline has not come fail now. */
   close(): void {
-    for (let call = this.#calls.shift(); call !== undefined; call = this.#calls.shift()) {
-      call.fail(new StoreUnavailableError('The bridge is closed.'))
-    }
-    this.#calls.dispose()
-  }
-
-  #within<T>(start: () => Promise<T>): Promise<T> {
-    return new Promise((resolve, reject) => {
-      const call = new Call(reject)
-      const fail = (error: unknown): void => {
-        this.#calls.remove(call)
-        reject(asStoreError(error))
-      }
-      this.#calls.add(call)
-      try {
-        start().then((answer) => {
-          this.#calls.remove(call)
-          resolve(answer)
-        }, fail)
-      } catch (error) {
-        // A LiveStore of somebody else's may throw where it should reject.
-        fail(error)
-      }
-    })
-  }
-}
-
-/** What a store's failure is told as: the store's own error is only ever the cause. */
-export function asStoreError(error: unknown): StoreUnavailableError {
-  return error instanceof StoreUnavailableError ? error : new StoreUnavailableError(undefined, { cause: error })
-}
-
-class Call implements Waiting {
-  previous: Waiting | undefined
-  next: Waiting | undefined
-  dueAt = 0
-  readonly fail: (error: Error) => void
-
-  constructor(fail: (error: Error) => void) {
-    this.fail = fail
+    this.#calls.close()
   }
 }

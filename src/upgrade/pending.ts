@@ -4,7 +4,7 @@
  */
 import type { Duplex } from 'node:stream'
 
-import { DeadlineQueue, type Waiting } from '../live/deadline-queue.js'
+import { DeadlineQueue, type Waiting } from '../store/deadline-queue.js'
 
 /** What can come before a handshake's own answer. */
 export type Abandonment = 'timeout' | 'client-gone' | 'shutting-down'

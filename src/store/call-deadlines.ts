@@ -1,0 +1,61 @@
+/*
+ * A deadline for every call, and one kind of error.
+ * In: calls that may fail in any way, or never settle. Out: their answers, or StoreUnavailableError in time.
+ */
+import { StoreUnavailableError } from '../errors.js'
+import { DeadlineQueue, type Waiting } from './deadline-queue.js'
+
+/** Calls that always settle, all within the same time. */
+export class CallDeadlines {
+  readonly #calls: DeadlineQueue<Call>
+
+  constructor(timeoutMs: number) {
+    this.#calls = new DeadlineQueue(timeoutMs, (call) => {
+      call.fail(new StoreUnavailableError('The session store did not answer in time.'))
+    })
+  }
+
+  within<T>(start: () => Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const call = new Call(reject)
+      const fail = (error: unknown): void => {
+        this.#calls.remove(call)
+        reject(asStoreError(error))
+      }
+      this.#calls.add(call)
+      try {
+        start().then((answer) => {
+          this.#calls.remove(call)
+          resolve(answer)
+        }, fail)
+      } catch (error) {
+        // A LiveStore of somebody else's may throw where it should reject.
+        fail(error)
+      }
+    })
+  }
+
+  /** Calls whose deadline has not come fail now. */
+  close(): void {
+    for (let call = this.#calls.shift(); call !== undefined; call = this.#calls.shift()) {
+      call.fail(new StoreUnavailableError('The bridge is closed.'))
+    }
+    this.#calls.dispose()
+  }
+}
+
+/** What a store's failure is told as: the store's own error is only ever the cause. */
+export function asStoreError(error: unknown): StoreUnavailableError {
+  return error instanceof StoreUnavailableError ? error : new StoreUnavailableError(undefined, { cause: error })
+}
+
+class Call implements Waiting {
+  previous: Waiting | undefined
+  next: Waiting | undefined
+  dueAt = 0
+  readonly fail: (error: Error) => void
+
+  constructor(fail: (error: Error) => void) {
+    this.fail = fail
+  }
+}
