@@ -16,6 +16,7 @@ export type FaultKind =
   | 'origins'
   | 'record'
   | 'check'
+  | 'live-store'
   | 'upgrade'
   | 'connection-listener'
   | 'event-listener'

@@ -119,6 +119,9 @@ export class Sessions implements SessionActions {
       if (source instanceof LiveSession) keepAlive.activity(source)
     }
     store.onChange(this.#checks.report)
+    store.onFault?.((error) => {
+      reports.fault('live-store', error)
+    })
   }
 
   // Before the 101 --------------------------------------------------------------------------------------------------
