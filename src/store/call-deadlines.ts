@@ -11,13 +11,15 @@ export class CallDeadlines {
 
   constructor(timeoutMs: number) {
     this.#calls = new DeadlineQueue(timeoutMs, (call) => {
+      call.onLate?.()
       call.fail(new StoreUnavailableError('The session store did not answer in time.'))
     })
   }
 
-  within<T>(start: () => Promise<T>): Promise<T> {
+  /** @param onLate called when the deadline passes, before the call fails */
+  within<T>(start: () => Promise<T>, onLate?: () => void): Promise<T> {
     return new Promise((resolve, reject) => {
-      const call = new Call(reject)
+      const call = new Call(reject, onLate)
       const fail = (error: unknown): void => {
         this.#calls.remove(call)
         reject(asStoreError(error))
@@ -54,8 +56,10 @@ class Call implements Waiting {
   next: Waiting | undefined
   dueAt = 0
   readonly fail: (error: Error) => void
+  readonly onLate: (() => void) | undefined
 
-  constructor(fail: (error: Error) => void) {
+  constructor(fail: (error: Error) => void, onLate: (() => void) | undefined) {
     this.fail = fail
+    this.onLate = onLate
   }
 }
