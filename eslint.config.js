@@ -4,7 +4,7 @@ import tseslint from 'typescript-eslint'
 import { importsDownwards } from './eslint.floors.js'
 
 export default defineConfig(
-  globalIgnores(['dist', 'coverage', 'demo/.build']),
+  globalIgnores(['dist', 'coverage', '**/.build']),
   { linterOptions: { reportUnusedDisableDirectives: 'error' } },
   js.configs.recommended,
   {

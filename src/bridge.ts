@@ -20,12 +20,13 @@ import { Reporter, type SessionBridgeEvents, type SessionBridgeStats } from './r
 import { snapshotOfStored } from './store/clean-session.js'
 import { ExpressStore } from './store/express-store.js'
 import type { SessionSnapshot } from './store/snapshot.js'
+import { checkDestination, type ConnectionListener } from './upgrade/destination.js'
 import { createGuardedStore } from './upgrade/guarded-store.js'
 import { PendingHandshakes } from './upgrade/pending.js'
 import { RefusedWebSockets } from './upgrade/refuse-by-close.js'
 import { RefusedSockets } from './upgrade/refuse.js'
 import { mountOn, type UpgradeServer } from './upgrade/router.js'
-import { checkDestination, Upgrader, type ConnectionListener } from './upgrade/upgrade.js'
+import { Upgrader } from './upgrade/upgrade.js'
 import { refusalOf } from './verdict.js'
 
 /** Where on a server an attached ws server listens. */

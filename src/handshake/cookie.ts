@@ -63,8 +63,9 @@ export function cookiePair(cookie: SessionCookie, sessionID: string): string {
  * `cookie` 0.7 is the parser of express-session itself, so splitting, quoting and duplicates are the same by construction.
  * Its decoding of every cookie is put off to the one that is asked for.
  */
-function valueOf(header: string | undefined, name: string): string | undefined {
-  if (header?.includes(name) !== true) return undefined
+function valueOf(header: unknown, name: string): string | undefined {
+  // A request that another server's adapter made may hold anything here.
+  if (typeof header !== 'string' || !header.includes(name)) return undefined
   const value = parse(header, undecoded)[name]
   return value?.includes('%') === true ? decoded(value) : value
 }

@@ -5,7 +5,7 @@
 import { StoreUnavailableError } from '../errors.js'
 import { snapshotOfStored } from '../store/clean-session.js'
 import type { StoredSession } from '../store/live-store.js'
-import { isSameSession } from '../store/same-session.js'
+import { isSameData, isSameSession } from '../store/same-session.js'
 import type { SessionSnapshot } from '../store/snapshot.js'
 import { permits, type Authorize } from './authorize.js'
 import type { Context } from './context.js'
@@ -120,10 +120,12 @@ export class Checks {
     if (snapshot === undefined) return this.gone(live)
     live.stored = stored
     if (isOver(stored)) return this.gone(live)
-    live.snapshot = snapshot
-    const changed = previous !== undefined && !isSameSession(previous, snapshot)
+    // One object for as long as nothing moves: a handshake compares by it.
+    if (previous === undefined || !isEqual(previous, snapshot)) live.snapshot = snapshot
+    const changed = previous !== undefined && !isSameData(previous, snapshot)
     if (live.contexts.length === 0) return
-    if (changed || live.unauthorized) void this.#announce(live, snapshot, changed ? previous : undefined)
+    if (changed) live.questions += 1
+    if (live.questions > live.answered) void this.#announce(live, snapshot, changed ? previous : undefined)
     else this.#verified(live)
   }
 
@@ -139,32 +141,42 @@ export class Checks {
 
   /* Tells every connection of the change, and asks `authorize` whether it may stay. */
   async #announce(live: LiveSession, snapshot: SessionSnapshot, previous: SessionSnapshot | undefined): Promise<void> {
-    const { authorize, reports } = this.#parts
-    live.unauthorized = authorize !== undefined
+    const contexts = [...live.contexts]
+    const question = live.questions
     const answers: Promise<boolean>[] = []
-    await inSlices([...live.contexts], (context) => {
+    // One after another, or a connection could hear of the second change before the first.
+    while (live.announcing !== undefined) await live.announcing
+    live.announcing = inSlices(contexts, (context) => {
       if (context.ended !== undefined) return
-      if (previous !== undefined) reports.changed(context, snapshot, previous)
-      answers.push(this.#reconsider(live, context, snapshot))
+      if (previous !== undefined) this.#parts.reports.changed(context, snapshot, previous)
+      answers.push(this.#reconsider(live, context, snapshot, question))
     })
+    await live.announcing
+    live.announcing = undefined
     const decided = (await Promise.all(answers)).every(Boolean)
-    // Something newer is there by now, and is being announced itself.
-    if (live.snapshot !== snapshot) return
+    if (question <= live.answered) return
     if (!decided) {
       this.#failed(live, undefined)
       return
     }
-    live.unauthorized = false
+    live.answered = question
     this.#verified(live)
   }
 
   /* False if there was no answer, which counts as a check that failed. */
-  async #reconsider(live: LiveSession, context: Context, snapshot: SessionSnapshot): Promise<boolean> {
+  async #reconsider(
+    live: LiveSession,
+    context: Context,
+    snapshot: SessionSnapshot,
+    question: number,
+  ): Promise<boolean> {
     const { authorize, endings, reports } = this.#parts
     if (authorize === undefined || context.ended !== undefined) return true
     try {
       const permitted = await permits(authorize, snapshot, undefined, context.handshake)
-      if (!permitted && live.snapshot === snapshot) endings.end(context, endOf('forbidden'))
+      // A no counts although the session may have changed again, unless that has been answered already: who changes it
+      // faster than `authorize` answers must not stay for ever.
+      if (!permitted && question > live.answered) endings.end(context, endOf('forbidden'))
       return true
     } catch (error) {
       reports.fault('authorize', error)
@@ -195,6 +207,10 @@ function isAskedAgain(live: LiveSession): boolean {
   const again = live.checkAgain
   live.checkAgain = false
   return again
+}
+
+function isEqual(one: SessionSnapshot, other: SessionSnapshot): boolean {
+  return one.cookie.expires === other.cookie.expires && isSameSession(one, other)
 }
 
 function isOver({ expiresAt }: StoredSession): boolean {

@@ -17,9 +17,10 @@ export interface Closable extends Waiting {
 export class ClosingConnections {
   readonly #onFault: (error: unknown) => void
   readonly #cuts = new DeadlineQueue<Closable>(graceMs, (closable) => {
-    this.#safely(() => closable.connection?.terminate?.())
-    this.#left()
+    this.#cut(closable)
   })
+  /** Those that were cut and have not told their 'close' yet. */
+  readonly #terminated = new Set<Closable>()
   #onGone: (() => void) | undefined
 
   constructor(onFault: (error: unknown) => void) {
@@ -35,6 +36,7 @@ export class ClosingConnections {
   /** To be called when a connection has closed. */
   closed(closable: Closable): void {
     this.#cuts.remove(closable)
+    this.#terminated.delete(closable)
     this.#left()
   }
 
@@ -46,6 +48,17 @@ export class ClosingConnections {
 
   dispose(): void {
     this.#cuts.dispose()
+  }
+
+  /* Its 'close' comes a moment later, and people write in its listener: it has another grace for that. */
+  #cut(closable: Closable): void {
+    const { connection } = closable
+    if (connection?.terminate !== undefined && !this.#terminated.delete(closable)) {
+      this.#terminated.add(closable)
+      this.#cuts.add(closable)
+      this.#safely(() => connection.terminate?.())
+    }
+    this.#left()
   }
 
   #left(): void {

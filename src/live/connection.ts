@@ -25,7 +25,17 @@ export interface BoundConnection {
  * on `emit`, those of addEventListener too, so one function in its place is the gate, and costs nothing before.
  */
 export function shutGate(ws: WebSocket): void {
-  Object.defineProperty(ws, 'emit', { value: emitAllButMessages, configurable: true, writable: true })
+  // Somebody may have wrapped this socket's own `emit`, and goes on hearing the rest.
+  const value = Object.hasOwn(ws, 'emit') ? withoutMessages(ws.emit as Emit) : emitAllButMessages
+  Object.defineProperty(ws, 'emit', { value, configurable: true, writable: true })
+}
+
+type Emit = EventEmitter['emit']
+
+function withoutMessages(emit: Emit): Emit {
+  return function (this: WebSocket, event: string | symbol, ...args: unknown[]) {
+    return event !== 'message' && emit.call(this, event, ...args)
+  }
 }
 
 function emitAllButMessages(this: WebSocket, event: string | symbol, ...args: unknown[]): boolean {

@@ -33,8 +33,11 @@ export class LiveSession implements Due {
   /** When the first check failed of those that have failed since the last good one, by `performance.now()`. */
   failedSince: number | undefined = undefined
   pauseMs = 0
-  /** `authorize` has not answered for what the session is now. */
-  unauthorized = false
+  /** Grows with every reason to ask `authorize`, and up to which of them its answer is known. */
+  questions = 0
+  answered = 0
+  /** While the connections are being told of a change, slice by slice. */
+  announcing: Promise<void> | undefined = undefined
 
   /** When the bridge last put off the expiry, by `performance.now()`. */
   touchedAt = -Infinity

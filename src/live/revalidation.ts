@@ -13,6 +13,8 @@ export class Revalidation {
   readonly #sessions: () => Iterator<LiveSession>
   readonly #check: (live: LiveSession) => void
   #timer: NodeJS.Timeout | undefined
+  /** When the timer fires, by `performance.now()`. */
+  #dueAt = Infinity
   #round: Iterator<LiveSession> | undefined
   #count = 0
 
@@ -25,7 +27,8 @@ export class Revalidation {
   /** To be called when a session comes. */
   entered(): void {
     this.#count += 1
-    if (this.#timer === undefined) this.#arm()
+    // One more group makes the pauses between them shorter.
+    if (this.#count % togetherMost === 1 && performance.now() + this.#pauseMs < this.#dueAt) this.#arm()
   }
 
   /** To be called when one has gone. */
@@ -37,27 +40,39 @@ export class Revalidation {
   dispose(): void {
     clearTimeout(this.#timer)
     this.#timer = undefined
+    this.#dueAt = Infinity
     this.#round = undefined
   }
 
+  get #pauseMs(): number {
+    return this.#periodMs / Math.ceil(this.#count / togetherMost)
+  }
+
   #arm(): void {
-    const groups = Math.max(Math.ceil(this.#count / togetherMost), 1)
-    this.#timer = setTimeout(this.#next, this.#periodMs / groups).unref()
+    clearTimeout(this.#timer)
+    this.#dueAt = performance.now() + this.#pauseMs
+    this.#timer = setTimeout(this.#next, this.#pauseMs).unref()
   }
 
   readonly #next = (): void => {
-    // A Map's iterator goes on through what is deleted and added meanwhile.
-    const round = this.#round ?? this.#sessions()
-    this.#round = round
-    for (let together = 0; together < togetherMost; together += 1) {
-      const next = round.next()
-      if (next.done === true) {
-        this.#round = undefined
-        break
-      }
+    for (const live of this.#group()) {
       // One that cannot be checked is being tried again anyway.
-      if (next.value.failedSince === undefined) this.#check(next.value)
+      if (live.failedSince === undefined) this.#check(live)
     }
     this.#arm()
+  }
+
+  /* A Map's iterator goes on through what is deleted and added meanwhile. At its end a new round begins. */
+  #group(): LiveSession[] {
+    const group: LiveSession[] = []
+    let round = this.#round ?? this.#sessions()
+    while (group.length < togetherMost) {
+      const next = round.next()
+      if (next.done !== true) group.push(next.value)
+      else if (group.length > 0) break
+      else round = this.#sessions()
+    }
+    this.#round = round
+    return group
   }
 }

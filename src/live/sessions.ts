@@ -7,6 +7,7 @@ import type { WebSocket } from 'ws'
 import { SessionEndedError, StoreUnavailableError } from '../errors.js'
 import { snapshotOfStored } from '../store/clean-session.js'
 import type { LiveStore, StoredSession } from '../store/live-store.js'
+import { isSameData } from '../store/same-session.js'
 import type { SessionSnapshot } from '../store/snapshot.js'
 import { CloseCode, type SessionEnd } from '../verdict.js'
 import type { Authorize } from './authorize.js'
@@ -188,8 +189,10 @@ export class Sessions implements SessionActions {
     if (anonymous !== undefined) this.#closing.close(anonymous, end)
   }
 
-  /** Reads it once more: something was reported that the handshake has not seen. */
-  check(live: LiveSession): void {
+  /** Looks once more: something was reported or read that the handshake has not seen. */
+  recheck(live: LiveSession, { snapshot }: FoundSession): void {
+    // `authorize` was asked about what the handshake had found.
+    if (live.snapshot === undefined || !isSameData(live.snapshot, snapshot)) live.questions += 1
     this.#checks.check(live)
   }
 
@@ -207,23 +210,26 @@ export class Sessions implements SessionActions {
         'bind: the context is bound already or has ended. Each connection needs an authenticate() of its own.',
       )
     }
+    if (typeof connection.close !== 'function' || typeof connection.onClose !== 'function') {
+      throw new TypeError('bind: the connection must have the methods `close` and `onClose`.')
+    }
     context.connectTo(connection, false)
     connection.onClose(() => {
       this.endings.closed(context, noStatus)
     })
+    // It had closed before it was bound.
+    if (context.ended !== undefined) return
     if (this.#shuttingDown) return this.endings.end(context, endOf('shutdown'))
     if (!this.hasRoom(source.sessionID)) return this.endings.end(context, endOf('disconnected'), 'too many sockets')
     const live = this.hold(source.sessionID)
     if (live.snapshot === undefined) Object.assign(live, { stored: source.stored, snapshot: source.snapshot })
-    // `authorize` was asked about what authenticate() had found.
-    else if (live.snapshot !== source.snapshot) live.unauthorized = true
     this.#join(context, live)
     this.release(live)
     connection.onMessage?.(() => {
       if (context.source instanceof LiveSession) this.#keepAlive.activity(context.source)
     })
     this.#reports.accepted(context, undefined)
-    this.#checks.check(live)
+    this.recheck(live, source as FoundSession)
   }
 
   // Reading and writing ---------------------------------------------------------------------------------------------
@@ -269,14 +275,15 @@ export class Sessions implements SessionActions {
     try {
       const stored = await this.#writer.update(sessionID, mutate, () => this.registry.get(sessionID)?.stored)
       const live = this.registry.get(sessionID)
-      if (live !== undefined) this.#checks.written(live, stored)
-      return stored
+      if (live !== undefined && stored !== 'gone') this.#checks.written(live, stored)
+      if (stored !== 'gone') return stored
     } catch (error) {
-      if (error instanceof SessionEndedError) this.#gone(sessionID)
       // A write that failed may have been done all the same.
       if (error instanceof StoreUnavailableError) this.#checks.report(sessionID)
       throw error
     }
+    this.#gone(sessionID)
+    throw new SessionEndedError()
   }
 
   async touchByID(sessionID: string): Promise<void> {
@@ -299,6 +306,9 @@ export class Sessions implements SessionActions {
     { code = CloseCode.disconnected, reason }: CloseFrame,
   ): number {
     assertSendable(code, reason)
+    if (typeof which !== 'string' && typeof which !== 'function') {
+      throw new TypeError('disconnect: pass a session ID, or a function that says which contexts.')
+    }
     const contexts =
       typeof which === 'string'
         ? [...(this.registry.get(which)?.contexts ?? [])]
@@ -312,7 +322,7 @@ export class Sessions implements SessionActions {
   /** Ends every connection, and what is being written is written; then nothing works any more. */
   async close(): Promise<void> {
     this.#shuttingDown = true
-    for (const live of [...this.registry.sessions()]) this.endings.endSession(live, endOf('shutdown'))
+    this.endings.endAll(this.registry.contexts(), endOf('shutdown'))
     for (const ws of this.#anonymous.keys()) this.disconnectSocket(ws, endOf('shutdown'))
     await this.endings.gone()
     await this.#writer.idle()
@@ -347,8 +357,11 @@ export class Sessions implements SessionActions {
       const left = live.failedSince + this.#unverifiedMs - performance.now()
       return now + Math.min(live.pauseMs * (0.5 + Math.random() / 2), Math.max(left, 1))
     }
+    if (live.expiresAt > now) return live.expiresAt
+    // Some stores keep time in whole seconds, and are late by less than one.
+    if (live.expiresAt > now - wholeSecondMs) return live.expiresAt + wholeSecondMs
     // A date that has passed, of a session that the store still has, is stale: revalidation looks after that one.
-    return live.expiresAt > now ? live.expiresAt : Infinity
+    return Infinity
   }
 
   /* What was done to the store by ID has shown that the session is gone. */
@@ -399,6 +412,8 @@ class AnonymousConnection implements Closable {
     this.connection = ws
   }
 }
+
+const wholeSecondMs = 1_000
 
 /** A closed connection that has no close code of its own (RFC 6455, section 7.4.1). */
 const noStatus = 1005

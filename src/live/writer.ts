@@ -4,7 +4,6 @@
  */
 import type { SessionData } from 'express-session'
 
-import { SessionEndedError } from '../errors.js'
 import { usableSnapshotOf } from '../store/clean-session.js'
 import type { StoredSession } from '../store/live-store.js'
 import { isThenable } from '../store/settle-once.js'
@@ -28,15 +27,20 @@ export class Writer {
 
   /**
    * @param held what the session was when it was last read, to spare a read: it is only compared with
-   * @throws {SessionEndedError} (rejects) if there is no such session any more
+   * @returns what is in the store then; 'gone' if there is no such session any more
    */
-  async update(sessionID: string, mutate: Mutate, held?: () => StoredSession | undefined): Promise<StoredSession> {
+  async update(
+    sessionID: string,
+    mutate: Mutate,
+    held?: () => StoredSession | undefined,
+  ): Promise<StoredSession | 'gone'> {
     const queue = this.#queues.get(sessionID) ?? new Queue()
     this.#queues.set(sessionID, queue)
     const leave = await queue.enter()
     try {
-      queue.last = await this.#write(sessionID, mutate, held?.() ?? queue.last)
-      return queue.last
+      const written = await this.#write(sessionID, mutate, held?.() ?? queue.last)
+      queue.last = written === 'gone' ? undefined : written
+      return written
     } finally {
       leave()
       if (queue.isEmpty) this.#queues.delete(sessionID)
@@ -48,13 +52,13 @@ export class Writer {
     await Promise.all([...this.#queues.values()].map(({ tail }) => tail))
   }
 
-  async #write(sessionID: string, mutate: Mutate, held: StoredSession | undefined): Promise<StoredSession> {
+  async #write(sessionID: string, mutate: Mutate, held: StoredSession | undefined): Promise<StoredSession | 'gone'> {
     let current = held ?? (await this.#store.get(sessionID))
     for (;;) {
       const snapshot = current && usableSnapshotOf(current)
-      if (current === undefined || snapshot === undefined) throw new SessionEndedError()
+      if (current === undefined || snapshot === undefined) return 'gone'
       const result = await this.#store.replace(sessionID, current, mutated(snapshot, mutate))
-      if (result === 'gone') throw new SessionEndedError()
+      if (result === 'gone') return 'gone'
       if ('replaced' in result) return result.replaced
       current = result.changed
     }

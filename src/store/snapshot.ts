@@ -152,7 +152,8 @@ function cleanValue(value: unknown, key: string, freeze: boolean): unknown {
     case 'boolean':
       return value
     case 'number':
-      return Number.isFinite(value) ? value : null
+      // JSON knows no NaN, no Infinity and no -0.
+      return Number.isFinite(value) ? value + 0 : null
     case 'object':
       return value === null ? null : cleanObject(value, key, freeze)
     case 'bigint':
@@ -164,12 +165,17 @@ function cleanValue(value: unknown, key: string, freeze: boolean): unknown {
 
 function cleanObject(object: object, key: string, freeze: boolean): unknown {
   const plain = toPlain(object, key)
-  if (plain !== object) return cleanValue(plain, key, freeze)
+  // What toJSON returns is not asked for its own toJSON.
+  return typeof plain === 'object' && plain !== null ? cleanPlain(plain, freeze) : cleanValue(plain, key, freeze)
+}
+
+function cleanPlain(object: object, freeze: boolean): unknown {
   if (object instanceof Number || object instanceof String || object instanceof Boolean) {
-    return cleanValue(object.valueOf(), key, freeze)
+    return cleanValue(object.valueOf(), '', freeze)
   }
   if (Array.isArray(object)) {
-    const array = (object as unknown[]).map((element, index) => cleanValue(element, String(index), freeze) ?? null)
+    // Array.from, unlike map, also visits holes.
+    const array = Array.from(object, (element, index) => cleanValue(element, String(index), freeze) ?? null)
     return freeze ? Object.freeze(array) : array
   }
   const source = object as Record<string, unknown>

@@ -29,7 +29,7 @@ export function createGuardedStore(store: Store, sessions: Sessions): Store {
 class Guard {
   readonly #store: Store
   readonly #sessions: Sessions
-  /** What each session was when it was made or last saved: what differs from it is what a save is meant to write. */
+  /** What each session was when it was made, or when its last save began: what differs from it is what a save is meant to write. */
   readonly #bases = new WeakMap<object, SessionSnapshot>()
 
   constructor(store: Store, sessions: Sessions) {
@@ -85,10 +85,18 @@ class Guard {
   async #save(sessionID: string, session: SessionData): Promise<void> {
     const next = snapshotOf(session)
     const base = this.#bases.get(session)
-    await this.#sessions.write(sessionID, (draft) => {
-      writeWhatChanged(draft, base ?? draft, next)
-    })
+    // At once: a save that comes while this one is under way writes what has changed since this one.
     this.#bases.set(session, next)
+    try {
+      await this.#sessions.write(sessionID, (draft) => {
+        writeWhatChanged(draft, base ?? draft, next)
+      })
+    } catch (error) {
+      // What was not written now, the next save writes.
+      if (base === undefined) this.#bases.delete(session)
+      else this.#bases.set(session, base)
+      throw error
+    }
   }
 }
 

@@ -30,10 +30,11 @@ export function renewedCookie(
   request: IncomingMessage,
 ): string | undefined {
   if (!rolling && !outdated) return undefined
-  const { originalMaxAge, expires, secure, ...attributes } = snapshot.cookie
+  // By name: a record may hold more, and express-session sends none of that (session/cookie.js, `data`).
+  const { originalMaxAge, secure, path, domain, httpOnly, sameSite, priority, partitioned } = snapshot.cookie
   if (secure && !isSecure(request, trustProxy)) return undefined
   return serialize(cookie.name, cookie.sign(sessionID), {
-    ...attributes,
+    ...{ path, domain, httpOnly, sameSite, priority, partitioned },
     secure: Boolean(secure),
     ...(originalMaxAge === null ? {} : { expires: new Date(Date.now() + originalMaxAge) }),
   })

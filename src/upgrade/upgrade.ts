@@ -14,7 +14,8 @@ import type { SessionContext } from '../live/context.js'
 import type { Reports } from '../live/reports.js'
 import type { Sessions } from '../live/sessions.js'
 import { isThenable } from '../store/settle-once.js'
-import { CloseCode, refusalOf, type Refusal } from '../verdict.js'
+import { CloseCode, refusalOf, type Refusal, type RefusalReason } from '../verdict.js'
+import { asksByCallback, callbackMisuse, type Destination } from './destination.js'
 import { putSessionOn, type SessionRequest } from './express-request.js'
 import type { PendingHandshakes } from './pending.js'
 import type { Upgrade } from './raw-upgrade.js'
@@ -22,20 +23,6 @@ import type { RefusedWebSockets } from './refuse-by-close.js'
 import type { RefusedSockets } from './refuse.js'
 import { renewedCookie, type RenewalRules } from './renewed-cookie.js'
 import { isWellFormedUpgrade } from './well-formed.js'
-
-/**
- * Called just before 'connection' with the same arguments, typed: ws's own types know no third one. If it throws, or
- * returns a promise that rejects, the bridge emits `fault` and closes the socket with 1011.
- *
- * `C` is `SessionContext | undefined` where anonymous requests are accepted; these have no `request.session` either.
- */
-export type ConnectionListener<C = SessionContext> = (ws: WebSocket, request: SessionRequest, context: C) => void
-
-/** Where an accepted upgrade goes. */
-export interface Destination {
-  readonly wss: WebSocketServer
-  readonly onConnection?: ConnectionListener<never> | undefined
-}
 
 /** What an upgrade passes through. */
 export interface UpgraderParts {
@@ -51,27 +38,15 @@ export interface UpgraderParts {
   readonly reports: Reports
 }
 
-/** @throws {TypeError} for a ws server that could not take an upgrade handed to it. */
-export function checkDestination({ wss, onConnection }: Destination): void {
-  const options = (wss as Partial<WebSocketServer> | undefined)?.options
-  if (options?.noServer !== true) {
-    throw new TypeError(
-      'attach: the WebSocketServer must be made with `noServer: true`; the bridge hands it its sockets.',
-    )
-  }
-  if (typeof options.verifyClient === 'function' && options.verifyClient.length === 2) {
-    throw new TypeError(
-      'attach: `verifyClient` must not take a callback: messages would be lost between its answer and the 101. ' +
-        'Use the option `authorize`.',
-    )
-  }
-  if (onConnection !== undefined && typeof onConnection !== 'function') {
-    throw new TypeError('attach: `onConnection` must be a function.')
-  }
-}
-
 /** A socket is handled once, whichever bridge, mount or router it comes to first: ws throws on a second time. */
 const taken = new WeakSet<Duplex>()
+
+/* False if somebody has it already. */
+function take(socket: Duplex): boolean {
+  if (taken.has(socket)) return false
+  taken.add(socket)
+  return true
+}
 
 /** Takes upgrades through the handshake to their sockets. */
 export class Upgrader {
@@ -91,15 +66,15 @@ export class Upgrader {
   /** Never throws. */
   handle(upgrade: Upgrade, destination: Destination): void {
     const { request, socket } = upgrade
-    if (taken.has(socket)) return
-    taken.add(socket)
     const { wss } = destination
-    if (!isWellFormedUpgrade(request)) return this.refuse(upgrade, refusalOf('bad-request'))
-    if (!this.#isServedBy(wss, request)) return this.refuse(upgrade, refusalOf('not-found'))
+    if (!take(socket)) return
+    if (!isWellFormedUpgrade(request)) return this.#refuse(upgrade, refusalOf('bad-request'))
+    if (!this.#isServedBy(wss, request)) return this.#refuse(upgrade, refusalOf('not-found'))
+    if (asksByCallback(wss.options)) return this.#refuseMisuse(upgrade)
     const visit = new Visit(this.#parts.sessions)
     this.#judge(request, { socket, visit }, (judged) => {
       if (judged === 'anonymous') this.#acceptAnonymous(upgrade, destination)
-      else if ('reason' in judged) this.refuse(upgrade, judged, wss)
+      else if ('reason' in judged) this.#refuse(upgrade, judged, wss)
       else this.#accept(upgrade, destination, judged, visit)
       visit.leave()
     })
@@ -120,12 +95,24 @@ export class Upgrader {
     })
   }
 
-  /** Answers, counts and tells. With a wss, it may be answered by a close code. */
-  refuse(upgrade: Upgrade, refusal: Refusal, wss?: WebSocketServer): void {
+  /** Refuses an upgrade that has no destination. */
+  refuse(upgrade: Upgrade, refusal: Refusal): void {
+    if (take(upgrade.socket)) this.#refuse(upgrade, refusal)
+  }
+
+  /* Answers, counts and tells. With a wss, it may be answered by a close code. */
+  #refuse(upgrade: Upgrade, refusal: Refusal, wss?: WebSocketServer): void {
     const { refused, refusedByClose, reports } = this.#parts
     const byClose = wss !== undefined && this.#attempt(() => refusedByClose?.refuse(upgrade, refusal, wss) === true)
     if (!byClose) refused.refuse(upgrade.socket, refusal)
     reports.refused(refusal, upgrade.request)
+  }
+
+  /* attach() throws for it; handleUpgrade() never throws. */
+  #refuseMisuse(upgrade: Upgrade): void {
+    const error = new TypeError(`handleUpgrade: ${callbackMisuse}`)
+    this.#parts.reports.fault('upgrade', error)
+    this.#refuse(upgrade, refusalOf('authorize-failed', error))
   }
 
   /* `done` is called exactly once: by the handshake's own answer, or by what comes before it. */
@@ -150,8 +137,10 @@ export class Upgrader {
     const { sessions, requestStore } = this.#parts
     const { found, handshake, reports } = admission
     if (live === undefined) throw new Error('An upgrade is judged with a visit.')
-    if (!isOpen(upgrade.socket)) return this.refuse(upgrade, refusalOf('client-gone'))
-    if (!sessions.hasRoom(found.sessionID)) return this.refuse(upgrade, refusalOf('too-many-sockets'), destination.wss)
+    if (!isOpen(upgrade.socket)) return this.#refuse(upgrade, refusalOf('client-gone'))
+    // Another handshake, or a check, has found it gone since this one was judged.
+    if (live.snapshot === undefined) return this.#refuse(upgrade, refusalOf('no-session'), destination.wss)
+    if (!sessions.hasRoom(found.sessionID)) return this.#refuse(upgrade, refusalOf('too-many-sockets'), destination.wss)
     const context = sessions.newContext(found, handshake)
     const setCookie = this.#renewedCookie(admission, upgrade.request)
     putSessionOn(upgrade.request, context, requestStore)
@@ -161,11 +150,11 @@ export class Upgrader {
     })
     // The browser has a cookie with a new expiry now: the store must not be behind.
     if (setCookie !== undefined && context.ws !== undefined) sessions.renew(live)
-    if (live.reports !== reports || live.snapshot !== found.snapshot) sessions.check(live)
+    if (live.reports !== reports || live.snapshot !== found.snapshot) sessions.recheck(live, found)
   }
 
   #acceptAnonymous(upgrade: Upgrade, destination: Destination): void {
-    if (!isOpen(upgrade.socket)) return this.refuse(upgrade, refusalOf('client-gone'))
+    if (!isOpen(upgrade.socket)) return this.#refuse(upgrade, refusalOf('client-gone'))
     this.#upgrade(upgrade, destination.wss, undefined, (ws) => {
       this.#parts.sessions.openAnonymous(ws)
       this.#connect(ws, upgrade.request as SessionRequest, undefined, destination)
@@ -192,13 +181,13 @@ export class Upgrader {
     } catch (error) {
       // A user's handleProtocols, verifyClient or 'headers' listener threw.
       reports.fault('upgrade', error)
-      if (!isOpened) this.refuse({ request, socket, head }, refusalOf('authorize-failed'))
+      if (!isOpened) this.#refuse({ request, socket, head }, refusalOf('authorize-failed'))
       return
     } finally {
       wss.off('headers', addCookie)
     }
     // ws has refused by itself, and answered: its verifyClient said no, an extension was malformed, or it is closing.
-    if (!isOpened) reports.refused(refusalOf(wss.options.verifyClient ? 'forbidden' : 'bad-request'), request)
+    if (!isOpened) reports.refused(refusalOf(reasonOf(wss)), request)
   }
 
   #connect(
@@ -256,6 +245,12 @@ export class Upgrader {
  */
 function isOpen(socket: Duplex & { _readableState?: { ended?: boolean } }): boolean {
   return socket.readable && socket.writable && !socket.destroyed && socket._readableState?.ended !== true
+}
+
+/* Why ws has refused by itself. It has no public name for «closing», where it answers 503. */
+function reasonOf({ options, _state = 0 }: WebSocketServer & { _state?: number }): RefusalReason {
+  if (_state > 0) return 'shutting-down'
+  return options.verifyClient ? 'forbidden' : 'bad-request'
 }
 
 function ignore(): void {

@@ -87,8 +87,12 @@ export async function startApp(options: AppOptions = {}): Promise<App> {
     await bridgeClosed
   })
 
-  const call: App['call'] = (method, path, cookie) =>
-    fetch(url + path, { method, headers: cookie === undefined ? {} : { cookie } })
+  const call: App['call'] = async (method, path, cookie) => {
+    const response = await fetch(url + path, { method, headers: cookie === undefined ? {} : { cookie } })
+    // express-session holds the last byte back until the session is saved; the headers come before.
+    await response.clone().arrayBuffer()
+    return response
+  }
 
   return {
     url,

@@ -1,0 +1,100 @@
+import { describe, expect, it, vi } from 'vitest'
+import type { Authorize } from 'ws-session-bridge'
+import { startApp } from '../support/app.js'
+import { open, refused } from '../support/client.js'
+import { createGate } from '../support/gate.js'
+import { rawRequest, upgradeRequest } from '../support/raw-request.js'
+
+const isAdmin: Authorize = (session) => session.role === 'admin'
+
+describe('authorize', () => {
+  it.each([
+    ['at once', isAdmin],
+    ['later', (...asked: Parameters<Authorize>) => Promise.resolve(isAdmin(...asked))],
+  ])('decides by what the session says, %s', async (_when, authorize) => {
+    const app = await startApp({ bridge: { authorize } })
+    await open(app.wsUrl, { cookie: await app.login('ada', 'admin') })
+    const { status } = await refused(app.wsUrl, { cookie: await app.login('bob') })
+    expect(status).toBe(403)
+    expect(app.refusals).toEqual([{ reason: 'forbidden', status: 403 }])
+    expect(app.faults).toEqual([])
+  })
+
+  it('is asked with the session, the request and the handshake', async () => {
+    const authorize = vi.fn<Authorize>(() => true)
+    const app = await startApp({ bridge: { authorize } })
+    const before = Date.now()
+    const url = `${app.wsUrl}?room=1`
+    await open(url, { cookie: await app.login('ada'), origin: app.url })
+
+    expect(authorize).toHaveBeenCalledOnce()
+    const [session, request, handshake] = authorize.mock.calls[0]!
+    expect(session.user).toBe('ada')
+    expect(request).toMatchObject({ method: 'GET', url: '/ws?room=1', headers: { upgrade: 'websocket' } })
+    expect(handshake).toEqual({
+      url: '/ws?room=1',
+      origin: app.url,
+      remoteAddress: '127.0.0.1',
+      at: expect.any(Number) as number,
+    })
+    expect(Object.isFrozen(handshake)).toBe(true)
+    expect(handshake.at).toBeGreaterThanOrEqual(before)
+    expect(handshake.at).toBeLessThanOrEqual(Date.now())
+  })
+
+  it('is not asked where there is no session', async () => {
+    const authorize = vi.fn<Authorize>(() => true)
+    const app = await startApp({ bridge: { authorize } })
+    await refused(app.wsUrl)
+    await refused(app.wsUrl, { cookie: app.bridge.signedCookie('unknown') })
+    expect(authorize).not.toHaveBeenCalled()
+  })
+
+  it.each([false, null, undefined, 0, ''])('refuses with 403 when it answers %j', async (answer) => {
+    const app = await startApp({ bridge: { authorize: () => answer as boolean } })
+    const { status } = await refused(app.wsUrl, { cookie: await app.login('ada') })
+    expect(status).toBe(403)
+  })
+
+  const broken = new Error('authorize is broken')
+  it.each<[string, () => unknown, unknown]>([
+    [
+      'throws',
+      () => {
+        throw broken
+      },
+      broken,
+    ],
+    ['rejects', () => Promise.reject(broken), broken],
+    [
+      'rejects with what is no Error',
+      () => new Promise((_, reject) => (reject as (reason: unknown) => void)('a string')),
+      expect.any(Error),
+    ],
+    ['answers with a string', () => 'yes', expect.any(TypeError)],
+    ['answers with an object', () => ({ user: 'ada' }), expect.any(TypeError)],
+    ['promises a 1', () => Promise.resolve(1), expect.any(TypeError)],
+  ])('refuses with 500 and tells of a fault when it %s', async (_what, authorize, error) => {
+    const app = await startApp({ bridge: { authorize: authorize as Authorize } })
+    const { status } = await refused(app.wsUrl, { cookie: await app.login('ada') })
+    expect(status).toBe(500)
+    expect(app.refusals).toEqual([{ reason: 'authorize-failed', status: 500, error }])
+    expect(app.faults).toEqual([error])
+    expect(app.bridge.stats().faults).toBe(1)
+  })
+
+  it('that answers too late opens nothing', async () => {
+    const gate = createGate()
+    const app = await startApp({
+      bridge: { handshakeTimeoutMs: 100, authorize: () => gate.wait().then(() => true) },
+      onConnection: () => expect.unreachable('a socket was let in'),
+    })
+    const request = rawRequest(app.port, upgradeRequest({ cookie: await app.login('ada') }))
+    await gate.arrived
+    expect(await request.received()).toMatch(/^HTTP\/1\.1 503 /)
+    gate.open()
+    const { accepted, pending, refused: counts } = app.bridge.stats()
+    expect([accepted, pending, counts.timeout]).toEqual([0, 0, 1])
+    expect(app.refusals).toHaveLength(1)
+  })
+})

@@ -1,0 +1,150 @@
+import { createSecretKey } from 'node:crypto'
+import { sign } from 'cookie-signature'
+import { describe, expect, it } from 'vitest'
+import { createSessionBridge, type SessionBridgeOptions } from 'ws-session-bridge'
+import { startApp } from '../support/app.js'
+import { atEnd } from '../support/at-end.js'
+import { AskedStore, createExpressReader } from './express-reader.js'
+import { statusOf } from './status.js'
+
+type Session = Omit<SessionBridgeOptions['session'], 'store'>
+
+const signed = `s:${sign('id', 'a secret')}`
+const other = `s:${sign('other', 'a secret')}`
+const mac = sign('id', 'a secret').slice(3)
+
+/** What both make of a header; they never differ. */
+function read(header: string, session: Session = { secret: 'a secret' }): string | undefined {
+  const bridge = createSessionBridge({ session: { ...session, store: new AskedStore() } })
+  const sessionID = bridge.readSessionID(header)
+  expect(sessionID).toBe(createExpressReader(session)(header))
+  return sessionID
+}
+
+describe('cookie, its value', () => {
+  it.each([
+    ['as it was signed', `connect.sid=${signed}`],
+    ['encoded', `connect.sid=${encodeURIComponent(signed)}`],
+    ['in one pair of quotes', `connect.sid="${signed}"`],
+    ['between blanks and tabs', `connect.sid \t= \t${signed} \t`],
+    ['after a pair without a sign of equality', `junk; connect.sid=${signed}`],
+    ['after other cookies', `a=1; b="2"; __proto__=x; connect.sid=${signed}; c=3`],
+  ])('is read %s', (_how, header) => {
+    expect(read(header)).toBe('id')
+  })
+
+  it.each([
+    ['two pairs of quotes', `connect.sid=""${signed}""`],
+    ['one quote', `connect.sid="${signed}`],
+    ['quotes around a semicolon', `connect.sid="${signed};"`],
+    ['a malformed escape', `connect.sid=${encodeURIComponent(signed)}%zz`],
+    ['a second encoding', `connect.sid=${encodeURIComponent(encodeURIComponent(signed))}`],
+    ['no s:', `connect.sid=${signed.slice(2)}`],
+    ['a large S', `connect.sid=S${signed.slice(1)}`],
+    ['another character in the ID', `connect.sid=s:ie.${mac}`],
+    ['another case of the signature', `connect.sid=s:id.${mac.toLowerCase()}`],
+    ['a signature cut short', `connect.sid=${signed.slice(0, -1)}`],
+    ["base64's own padding", `connect.sid=${signed}=`],
+    ['no signature', 'connect.sid=s:id'],
+    ['an empty signature', 'connect.sid=s:id.'],
+    ['nothing', 'connect.sid='],
+    ['the empty ID, well signed', `connect.sid=s:${sign('', 'a secret')}`],
+    ['the signature of a stranger', `connect.sid=s:${sign('id', 'guessed')}`],
+  ])('proves nothing with %s', (_what, header) => {
+    expect(read(header)).toBeUndefined()
+  })
+
+  it('reads an escape as it stands where the rest is malformed', () => {
+    const sessionID = '%41%zz'
+    expect(read(`connect.sid=s:${sign(sessionID, 'a secret')}`)).toBe(sessionID)
+  })
+
+  it.each(['a.b.c', '.', 'sïd', '会話', 'a\u0000b', ' id ', '"id"', 'a;b', 's:id'])(
+    'may hold the ID %j',
+    (sessionID) => {
+      expect(read(`connect.sid=${encodeURIComponent(`s:${sign(sessionID, 'a secret')}`)}`)).toBe(sessionID)
+    },
+  )
+})
+
+describe('cookie, its name', () => {
+  it('is connect.sid by default, in exactly these letters', () => {
+    for (const name of ['Connect.sid', 'connect.si', 'connect.sid2', 'xconnect.sid', 'connect', '"connect.sid"']) {
+      expect(read(`${name}=${signed}`)).toBeUndefined()
+    }
+  })
+
+  it.each([
+    [{ name: 'sid' }, 'sid'],
+    [{ key: 'sid' }, 'sid'],
+    [{ name: 'sid', key: 'other' }, 'sid'],
+    [{ name: '', key: 'sid' }, 'sid'],
+    [{ name: '', key: '' }, 'connect.sid'],
+  ])('with %o is %s', (names, name) => {
+    expect(read(`connect.sid2=x; other=${other}; ${name}=${signed}`, { secret: 'a secret', ...names })).toBe('id')
+  })
+
+  it.each([
+    ['good', other, 'other'],
+    ['empty', '', undefined],
+    ['forged', 's:id.forged', undefined],
+    ['unsigned', 'id', undefined],
+  ])('decides by its first pair alone, be it %s', (_what, value, expected) => {
+    expect(read(`connect.sid=${value}; connect.sid=${signed}`)).toBe(expected)
+  })
+
+  it('decides by the first of several Cookie headers, too', async () => {
+    const app = await startApp()
+    const cookie = await app.login('ada')
+    const forged = 'connect.sid=s:id.forged'
+    expect(await statusOf(app, { headers: { cookie: ['theme=dark', cookie] } })).toBe(101)
+    expect(await statusOf(app, { headers: { cookie: [cookie, forged] } })).toBe(101)
+    expect(await statusOf(app, { headers: { cookie: [forged, cookie] } })).toBe(401)
+  })
+})
+
+describe('cookie, its secrets', () => {
+  it.each([
+    ['a string', 'a secret'],
+    ['a Buffer', Buffer.from('a secret')],
+    ['a typed array', new Uint8Array(Buffer.from('a secret'))],
+    ['a KeyObject', createSecretKey('a secret', 'utf8')],
+    ['a list', ['new', Buffer.from('newer'), createSecretKey('a secret', 'utf8')]],
+  ])('may be %s', (_what, secret) => {
+    expect(read(`connect.sid=${signed}`, { secret })).toBe('id')
+  })
+
+  it('all verify, in any order', () => {
+    expect(read(`connect.sid=${signed}`, { secret: ['a secret', 'old'] })).toBe('id')
+    expect(read(`connect.sid=${signed}`, { secret: ['new', 'a secret'] })).toBe('id')
+    expect(read(`connect.sid=${signed}`, { secret: ['new', 'newer'] })).toBeUndefined()
+  })
+})
+
+describe('cookie, and nothing else', () => {
+  it.each([
+    ['without a cookie', ''],
+    ['after a bad signature', 'connect.sid=s:id.forged'],
+  ])("does not take cookie-parser's word %s, as express-session does", async (_when, header) => {
+    silenceDeprecations()
+    const parsed = { signedCookies: { 'connect.sid': 'id' }, cookies: { 'connect.sid': signed } }
+    expect(createExpressReader({ secret: 'a secret' })(header, parsed)).toBe('id')
+
+    const app = await startApp()
+    app.app.get('/verdict', async (request, response) => {
+      Object.assign(request, parsed)
+      response.json({ id: app.bridge.readSessionID(request), verdict: await app.bridge.authenticate(request) })
+    })
+    const answer: unknown = await (await app.call('GET', '/verdict', header)).json()
+    expect(answer).toMatchObject({ verdict: { accepted: false, refusal: { status: 401 } } })
+    expect(answer).not.toHaveProperty('id')
+  })
+})
+
+/* express-session warns of the fallback; whoever listens is not told on stderr. */
+function silenceDeprecations(): void {
+  const emitter: NodeJS.EventEmitter = process
+  const listener = () => undefined
+  emitter.on('deprecation', listener)
+  atEnd(() => emitter.off('deprecation', listener))
+}

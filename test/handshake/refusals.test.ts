@@ -1,0 +1,165 @@
+import { EventEmitter, once } from 'node:events'
+import type { SessionData } from 'express-session'
+import { beforeAll, describe, expect, it, vi } from 'vitest'
+import { StoreUnavailableError } from 'ws-session-bridge'
+import { Handshake } from '../../src/handshake/authenticate.js'
+import { createSessionCookie } from '../../src/handshake/cookie.js'
+import { Reporter } from '../../src/reporter.js'
+import type { StoredSession } from '../../src/store/live-store.js'
+import { startApp, type App } from '../support/app.js'
+import { open, refused } from '../support/client.js'
+import { rawRequest, upgradeRequest } from '../support/raw-request.js'
+import { requestWith } from './request.js'
+import { statusOf } from './status.js'
+
+describe('handshake, without a session', () => {
+  let app: App
+  let cookie: string
+  beforeAll(async () => {
+    app = await startApp()
+    cookie = await app.login('ada')
+  })
+
+  const cases: [what: string, reason: string, broken: (cookie: string) => string | undefined][] = [
+    ['no cookie', 'no-cookie', () => undefined],
+    ['an empty Cookie header', 'no-cookie', () => ''],
+    ['an empty cookie', 'no-cookie', () => 'connect.sid='],
+    ['the cookie of another app', 'no-cookie', () => 'other.sid=s:id.signature'],
+    ['an unsigned cookie', 'unsigned-cookie', () => 'connect.sid=id'],
+    ['a forged cookie', 'bad-signature', (good) => `${good.slice(0, -4)}AAAA`],
+    ['an unknown session', 'no-session', () => app.bridge.signedCookie('unknown')],
+  ]
+
+  it.each(cases)('refuses %s with 401: %s', async (_what, reason, broken) => {
+    const answer = await refused(app.wsUrl, { cookie: broken(cookie) })
+    expect(answer.status).toBe(401)
+    expect(app.refusals.at(-1)).toEqual({ reason, status: 401 })
+  })
+
+  it('refuses a session that was logged out with 401: no-session', async () => {
+    const loggedOut = await app.login('bob')
+    expect(await statusOf(app, { cookie: loggedOut })).toBe(101)
+    await app.call('POST', '/logout', loggedOut)
+    expect(await statusOf(app, { cookie: loggedOut })).toBe(401)
+    expect(app.refusals.at(-1)).toEqual({ reason: 'no-session', status: 401 })
+  })
+
+  it('answers all of them with the same bytes', async () => {
+    const answers = await Promise.all(
+      cases.map(([, , broken]) => {
+        const header = broken(cookie)
+        return rawRequest(app.port, upgradeRequest(header === undefined ? {} : { cookie: header })).received()
+      }),
+    )
+    expect(answers[0]).toMatch(/^HTTP\/1\.1 401 Unauthorized\r\n/)
+    expect(new Set(answers).size).toBe(1)
+  })
+
+  it.each(cases.filter(([, reason]) => reason !== 'no-session'))(
+    'asks the store nothing for %s',
+    async (_, __, broken) => {
+      const get = vi.spyOn(app.store, 'get')
+      await refused(app.wsUrl, { cookie: broken(cookie) })
+      expect(get).not.toHaveBeenCalled()
+    },
+  )
+
+  it('counts each by its reason', async () => {
+    const before = app.bridge.stats().refused
+    await refused(app.wsUrl)
+    expect(app.bridge.stats().refused).toEqual({ ...before, 'no-cookie': before['no-cookie'] + 1 })
+  })
+})
+
+describe('handshake, with a session', () => {
+  it('lets it in', async () => {
+    const app = await startApp()
+    const { ws } = await open(app.wsUrl, { cookie: await app.login('ada') })
+    expect(ws.readyState).toBe(ws.OPEN)
+    expect(app.refusals).toEqual([])
+  })
+
+  it("does not take a record's own cookie.expires for the end: HTTP lets it in as well", async () => {
+    const app = await startApp()
+    const past = new Date(Date.now() - 60_000).toISOString()
+    const record = JSON.parse(`{"cookie":{"originalMaxAge":1000,"expires":"${past}"},"user":"ada"}`) as SessionData
+    const cookie = app.bridge.signedCookie('id')
+    vi.spyOn(app.store, 'get').mockImplementation((_sessionID, callback) => {
+      callback(null, structuredClone(record))
+    })
+    expect(await (await app.call('GET', '/me', cookie)).json()).toEqual({ user: 'ada' })
+    expect(await statusOf(app, { cookie })).toBe(101)
+  })
+})
+
+/* What no store says today; a LiveStore may. */
+describe('handshake, the stage alone', () => {
+  const cookie = createSessionCookie('sid', ['a secret'])
+
+  function judge(load: () => Promise<StoredSession>) {
+    const handshake = new Handshake({
+      isOriginAllowed: () => true,
+      cookie,
+      cookieSetting: undefined,
+      hasRoom: () => true,
+      load,
+      authorize: undefined,
+      reports: new Reporter(new EventEmitter()),
+    })
+    return handshake.judge(requestWith({ cookie: `sid=${cookie.sign('id')}` }))
+  }
+
+  it('refuses a session whose time, its store says, has passed: session-expired', async () => {
+    const until = (expiresAt: number | undefined) => () =>
+      Promise.resolve({ record: { cookie: { originalMaxAge: null } }, expiresAt })
+    expect(await judge(until(Date.now()))).toEqual({ reason: 'session-expired', status: 401 })
+    expect(await judge(until(Date.now() + 60_000))).toMatchObject({ sessionID: 'id' })
+    expect(await judge(until(undefined))).toMatchObject({ sessionID: 'id' })
+  })
+
+  it("keeps a store's own error out of sight, as a cause", async () => {
+    const cause = new Error('GET id failed')
+    expect(await judge(() => Promise.reject(cause))).toEqual({
+      reason: 'store-failed',
+      status: 503,
+      error: new StoreUnavailableError(undefined, { cause }),
+    })
+  })
+})
+
+describe('handshake, maxSocketsPerSession', () => {
+  it('refuses one more with 429, before a question to the store', async () => {
+    const app = await startApp({ bridge: { maxSocketsPerSession: 2 } })
+    const cookie = await app.login('ada')
+    await open(app.wsUrl, { cookie })
+    await open(app.wsUrl, { cookie })
+    const get = vi.spyOn(app.store, 'get')
+    expect(await statusOf(app, { cookie })).toBe(429)
+    expect(app.refusals).toEqual([{ reason: 'too-many-sockets', status: 429 }])
+    expect(get).not.toHaveBeenCalled()
+    expect(await statusOf(app, { cookie: await app.login('bob') })).toBe(101)
+  })
+
+  it('gives the place back when a socket has closed', async () => {
+    const app = await startApp({ bridge: { maxSocketsPerSession: 1 } })
+    const cookie = await app.login('ada')
+    const { ws } = await open(app.wsUrl, { cookie })
+    expect(await statusOf(app, { cookie })).toBe(429)
+    const ended = once(app.bridge, 'end')
+    ws.close()
+    await ended
+    expect(await statusOf(app, { cookie })).toBe(101)
+  })
+
+  it('is looked at by authenticate(), which takes no place itself', async () => {
+    const app = await startApp({ bridge: { maxSocketsPerSession: 1 } })
+    const cookie = await app.login('ada')
+    expect(await app.bridge.authenticate(requestWith({ cookie }))).toMatchObject({ accepted: true })
+    expect(await app.bridge.authenticate(requestWith({ cookie }))).toMatchObject({ accepted: true })
+    await open(app.wsUrl, { cookie })
+    expect(await app.bridge.authenticate(requestWith({ cookie }))).toMatchObject({
+      accepted: false,
+      refusal: { reason: 'too-many-sockets', status: 429 },
+    })
+  })
+})

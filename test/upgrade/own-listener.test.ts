@@ -1,0 +1,115 @@
+import type { IncomingMessage } from 'node:http'
+import type { Duplex } from 'node:stream'
+import { describe, expect, it, vi } from 'vitest'
+import { WebSocketServer } from 'ws'
+import { startApp } from '../support/app.js'
+import { open, refused } from '../support/client.js'
+import { rawRequest, upgradeRequest } from '../support/raw-request.js'
+import { createGate } from '../support/gate.js'
+import { textFrame } from './raw-socket.js'
+
+type UpgradeListener = (request: IncomingMessage, socket: Duplex, head: Buffer) => void
+
+/** An app whose upgrades go to a listener of its user's own, made with the app in hand. */
+async function startOwn(listener: (app: Awaited<ReturnType<typeof startApp>>) => UpgradeListener) {
+  const app = await startApp()
+  app.server.removeAllListeners('upgrade').on('upgrade', listener(app))
+  const connected = vi.fn()
+  app.wss.on('connection', connected)
+  return { app, connected, cookie: await app.login('ada') }
+}
+
+describe('handleUpgrade in a listener of the user’s own', () => {
+  it('lets in and refuses as a mount does', async () => {
+    const { app, cookie, connected } = await startOwn(({ bridge, wss }) => (request, socket, head) => {
+      bridge.handleUpgrade(wss, request, socket, head)
+    })
+    const client = await open(app.wsUrl, { cookie })
+    expect(client.ws.readyState).toBe(client.ws.OPEN)
+    expect((await refused(app.wsUrl)).status).toBe(401)
+    expect(connected).toHaveBeenCalledOnce()
+    expect(app.bridge.stats()).toMatchObject({ accepted: 1, refused: { 'no-cookie': 1 } })
+  })
+
+  it('has the first message when the listener took its time', async () => {
+    const gate = createGate()
+    const { app, cookie } = await startOwn(({ bridge, wss }) => (request, socket, head) => {
+      void gate.wait().then(() => {
+        bridge.handleUpgrade(wss, request, socket, head)
+      })
+    })
+    const first = new Promise((resolve) => {
+      app.wss.on('connection', (ws) => ws.once('message', (data: Buffer) => resolve(data.toString())))
+    })
+    const client = rawRequest(app.port, upgradeRequest({ cookie }))
+    await gate.arrived
+    client.socket.write(textFrame('early'), 'latin1')
+    gate.open()
+    expect(await first).toBe('early')
+  })
+
+  it('is harmless a second time for the same socket, whichever bridge or ws server it names', async () => {
+    const other = await startApp()
+    const { app, cookie, connected } = await startOwn(({ bridge, wss }) => (request, socket, head) => {
+      bridge.handleUpgrade(wss, request, socket, head)
+      bridge.handleUpgrade(wss, request, socket, head)
+      other.bridge.handleUpgrade(other.wss, request, socket, head)
+    })
+    const client = await open(app.wsUrl, { cookie })
+    expect(client.ws.readyState).toBe(client.ws.OPEN)
+    expect(connected).toHaveBeenCalledOnce()
+    expect(app.bridge.stats()).toMatchObject({ accepted: 1, faults: 0, pending: 0 })
+    expect(other.bridge.stats().refused['no-session']).toBe(0)
+  })
+
+  it('is harmless for a socket that a mount has, too', async () => {
+    const app = await startApp()
+    app.server.on('upgrade', (request, socket, head) => {
+      app.bridge.handleUpgrade(app.wss, request, socket, head)
+    })
+    const client = await open(app.wsUrl, { cookie: await app.login('ada') })
+    expect(client.ws.readyState).toBe(client.ws.OPEN)
+    expect(app.bridge.stats()).toMatchObject({ accepted: 1, faults: 0, pending: 0 })
+  })
+
+  it('answers a target that nobody can read once, also beside a mount that takes every path', async () => {
+    const app = await startApp({ mount: {} })
+    app.server.prependListener('upgrade', (request, socket, head) => {
+      app.bridge.handleUpgrade(app.wss, request, socket, head)
+    })
+    const cookie = await app.login('ada')
+    const answer = await rawRequest(
+      app.port,
+      upgradeRequest({ path: '//[', headers: { Upgrade: 'h2c' }, cookie }),
+    ).received()
+    expect(answer).toMatch(/^HTTP\/1\.1 400 [^]*\r\n\r\nBad Request\n$/)
+    expect(app.refusals).toEqual([{ reason: 'bad-request', status: 400 }])
+  })
+
+  it('never throws, but refuses and tells, when it is given no ws server', async () => {
+    const { app, cookie } = await startOwn(({ bridge }) => (request, socket, head) => {
+      bridge.handleUpgrade(Object.create(null) as WebSocketServer, request, socket, head)
+    })
+    expect((await refused(app.wsUrl, { cookie })).status).toBe(404)
+    expect(app.faults).toHaveLength(1)
+    expect(app.bridge.stats().pending).toBe(0)
+  })
+
+  it('refuses and tells when the ws server’s verifyClient takes a callback', async () => {
+    const asked = vi.fn()
+    const wss = new WebSocketServer({
+      noServer: true,
+      verifyClient: (_info, answer) => {
+        asked()
+        answer(true)
+      },
+    })
+    const { app, cookie } = await startOwn(({ bridge }) => (request, socket, head) => {
+      bridge.handleUpgrade(wss, request, socket, head)
+    })
+    expect((await refused(app.wsUrl, { cookie })).status).toBe(500)
+    expect(asked).not.toHaveBeenCalled()
+    expect(app.faults).toMatchObject([{ name: 'TypeError' }])
+    expect(app.bridge.stats()).toMatchObject({ pending: 0, accepted: 0, refused: { 'authorize-failed': 1 } })
+  })
+})
