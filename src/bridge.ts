@@ -256,6 +256,7 @@ class Bridge extends EventEmitter<SessionBridgeEvents> implements SessionBridge<
   }
 
   signedCookie(sessionID: string): string {
+    if (sessionID === '') throw new TypeError('signedCookie: an empty session ID is none.')
     return cookiePair(this.#cookie, asSessionID(sessionID))
   }
 
@@ -302,6 +303,6 @@ class Bridge extends EventEmitter<SessionBridgeEvents> implements SessionBridge<
 }
 
 function asSessionID(sessionID: unknown): string {
-  if (typeof sessionID === 'string' && sessionID !== '') return sessionID
-  throw new TypeError('The session ID must be a string that is not empty.')
+  if (typeof sessionID === 'string') return sessionID
+  throw new TypeError('A session ID is a string.')
 }

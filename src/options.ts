@@ -112,18 +112,18 @@ export interface ResolvedOptions {
 const names: Record<keyof SessionBridgeOptions, true> = {
   session: true,
   live: true,
-  anonymous: true,
-  refuseWith: true,
-  keepAlive: true,
-  revalidateMs: true,
-  unverifiedMs: true,
   origins: true,
   requireOrigin: true,
   trustProxy: true,
   authorize: true,
+  anonymous: true,
+  refuseWith: true,
   handshakeTimeoutMs: true,
   maxPending: true,
   maxSocketsPerSession: true,
+  keepAlive: true,
+  revalidateMs: true,
+  unverifiedMs: true,
 }
 
 /** @throws {TypeError} that names the option and says what to do. */

@@ -34,12 +34,24 @@ describe('options, all of them', () => {
   it.each(['origin', 'Origins', 'maxSockets', 'trustproxy', 'secret', '__defineGetter__', 'toString'])(
     'have no other names: %s is a TypeError that lists those there are',
     (name) => {
-      expectRefused({ session, [name]: true }, `Option \`${name}\` is unknown. The options are: session, origins, `)
+      expectRefused(
+        { session, [name]: true },
+        `Option \`${name}\` is unknown. The options are: session, live, origins, `,
+      )
     },
   )
 
   it('may be given as undefined, and then have their defaults', () => {
-    const names = ['origins', 'requireOrigin', 'trustProxy', 'authorize', 'handshakeTimeoutMs', 'maxPending']
+    const names = [
+      'live',
+      'origins',
+      'requireOrigin',
+      'trustProxy',
+      'authorize',
+      'anonymous',
+      'refuseWith',
+      'keepAlive',
+    ]
     create({ session, ...Object.fromEntries(names.map((name) => [name, undefined])) })
   })
 })

@@ -89,13 +89,24 @@ byId('login-form').addEventListener('submit', async (event) => {
   }
 })
 
+// Nothing is done with the answer: the new name comes back over the sockets, this tab's and the others'.
+byId('rename-form').addEventListener('submit', async (event) => {
+  event.preventDefault()
+  try {
+    await call('POST', '/name', { name: byId('new-name').value })
+    byId('rename-form').reset()
+  } catch (error) {
+    showStatus('open', error.message)
+  }
+})
+
 byId('chat-form').addEventListener('submit', (event) => {
   event.preventDefault()
   socket.send(byId('text').value)
   byId('chat-form').reset()
 })
 
-// The server closes the sockets of all tabs, and each shows its login.
+// The bridge closes the sockets of all tabs, and each shows its login.
 byId('logout').addEventListener('click', async () => {
   try {
     await call('POST', '/logout')

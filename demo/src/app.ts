@@ -63,8 +63,7 @@ export async function startDemo(options: DemoOptions = {}): Promise<Demo> {
     // Only those who have logged in; a session may also exist for other reasons.
     authorize: ({ user }) => user !== undefined,
   })
-  const chat = createChat(wss, bridge)
-  bridge.attach(server, wss, { path: '/chat', onConnection: chat.join })
+  bridge.attach(server, wss, { path: '/chat', onConnection: createChat(bridge) })
   bridge.on('fault', (error) => {
     console.error('Fault:', error)
   })
@@ -72,7 +71,7 @@ export async function startDemo(options: DemoOptions = {}): Promise<Demo> {
   app.disable('x-powered-by')
   app.use(express.static(pages))
   app.use(fromThisSite, session(sessionOptions), express.json({ limit: '1kb' }))
-  app.use(sessionRoutes(chat))
+  app.use(sessionRoutes())
   app.use(attemptRoutes(bridge, () => addressOf(server).port))
 
   server.listen(port)

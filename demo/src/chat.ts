@@ -2,12 +2,12 @@
  * What happens on the sockets. Every name in here was read from a session, never from a message.
  * In: accepted sockets with their contexts. Out: messages to the pages.
  */
-import type { RawData, WebSocket, WebSocketServer } from 'ws'
-import { CloseCode, type ConnectionListener, type SessionBridge, type SessionContext } from 'ws-session-bridge'
+import type { RawData, WebSocket } from 'ws'
+import type { ConnectionListener, SessionBridge, SessionContext } from 'ws-session-bridge'
 
 /** What the page gets over its socket. */
 export type ToPage =
-  /** At first: what the server has read from this socket's session. */
+  /** At first, and whenever it changes: what the server reads from this socket's session. */
   | { readonly type: 'session'; readonly user: string; readonly loggedInAt: number }
   /** Whenever somebody comes or goes: everybody who is here. */
   | { readonly type: 'presence'; readonly people: readonly Person[] }
@@ -22,27 +22,12 @@ export interface Person {
   readonly you: boolean
 }
 
-/** The sockets of the demo. */
-export interface Chat {
-  /** For `bridge.attach`: takes a socket in. */
-  readonly join: ConnectionListener
-  /** Closes the sockets of a session that has logged out. */
-  leave(sessionID: string): void
-}
-
-/** Makes the chat for the sockets that `bridge` lets in to `wss`. */
-export function createChat(wss: WebSocketServer, bridge: SessionBridge): Chat {
-  /* The bridge knows the context of every socket, so nobody has to keep a list. */
-  function contexts(): SessionContext[] {
-    return [...wss.clients]
-      .map((ws) => bridge.contextOf(ws))
-      .filter((context) => context !== undefined)
-      .filter(({ ended }) => ended === undefined)
-  }
-
+/** Makes the listener of the sockets that `bridge` lets in. */
+export function createChat(bridge: SessionBridge): ConnectionListener {
+  /* The bridge knows the context of every open socket, so nobody has to keep a list. */
   function announce(): void {
     const sessions = new Map<string, SessionContext[]>()
-    for (const context of contexts()) {
+    for (const context of bridge.connections()) {
       sessions.set(context.sessionID, [...(sessions.get(context.sessionID) ?? []), context])
     }
     for (const [mine, tabs] of sessions) {
@@ -56,25 +41,26 @@ export function createChat(wss: WebSocketServer, bridge: SessionBridge): Chat {
     }
   }
 
-  return {
-    join(ws, _request, context) {
+  return (ws, _request, context) => {
+    function introduce(): void {
       const { user = '', loggedInAt = 0 } = context.session
       send(ws, { type: 'session', user, loggedInAt })
       announce()
-      context.once('end', announce)
+    }
 
-      ws.on('message', (data) => {
-        const { user = '' } = context.session
-        const tabs = contexts().filter(({ sessionID }) => sessionID === context.sessionID)
-        for (const tab of tabs) send(tab.ws, { type: 'echo', user, text: textOf(data), fromThisTab: tab === context })
-      })
-    },
+    introduce()
+    // Somebody has written to the session: another tab, over HTTP, or a job.
+    context.on('change', introduce)
+    context.once('end', announce)
 
-    leave(sessionID) {
-      for (const context of contexts()) {
-        if (context.sessionID === sessionID) context.ws?.close(CloseCode.destroyed, 'logged out')
+    ws.on('message', (data) => {
+      // The session as it is now, not as it was when the socket opened.
+      const { user = '' } = context.session
+      for (const tab of bridge.connections()) {
+        if (tab.sessionID !== context.sessionID) continue
+        send(tab.ws, { type: 'echo', user, text: textOf(data), fromThisTab: tab === context })
       }
-    },
+    })
   }
 }
 

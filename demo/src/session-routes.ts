@@ -1,10 +1,8 @@
 /*
- * Logging in and out over HTTP, with plain express-session: nothing here knows of WebSockets but the last line of logout.
+ * Logging in and out over HTTP, with plain express-session: nothing here knows of WebSockets.
  * In: HTTP requests. Out: a session with a name in it, or none.
  */
 import { Router } from 'express'
-
-import type { Chat } from './chat.js'
 
 declare module 'express-session' {
   interface SessionData {
@@ -13,8 +11,8 @@ declare module 'express-session' {
   }
 }
 
-/** `GET /me`, `POST /login` with `{ name }`, `POST /logout`. */
-export function sessionRoutes(chat: Chat): Router {
+/** `GET /me`, `POST /login` and `POST /name` with `{ name }`, `POST /logout`. */
+export function sessionRoutes(): Router {
   const routes = Router()
 
   // A page asks this before it opens its socket, and when it was refused: a script cannot read a WebSocket's HTTP status.
@@ -34,11 +32,19 @@ export function sessionRoutes(chat: Chat): Router {
     })
   })
 
+  // The sockets of this session read the new name from now on.
+  routes.post('/name', (request, response) => {
+    const user = nameIn(request.body)
+    if (request.session.user === undefined) return response.status(401).json({ error: 'Not logged in.' })
+    if (user === undefined) return response.status(400).json({ error: 'A name has 1 to 40 characters.' })
+    request.session.user = user
+    return response.json({ user })
+  })
+
+  // And here they are closed with 4401, in all tabs.
   routes.post('/logout', (request, response, next) => {
-    const { sessionID } = request
     request.session.destroy((error) => {
       if (error) return next(error)
-      chat.leave(sessionID)
       response.json({ user: null })
     })
   })

@@ -60,8 +60,12 @@ export class Handshake {
     this.#parts = parts
   }
 
-  /** Judges a request. Never rejects. With a visit, the session is watched from before its load. */
-  async judge(request: IncomingMessage, visit?: Visit): Promise<Judgement> {
+  /**
+   * Judges a request. Never rejects. With a visit, the session is watched from before its load.
+   *
+   * @param isWanted false once the request has been answered otherwise: then nobody is asked any more
+   */
+  async judge(request: IncomingMessage, isWanted: () => boolean, visit?: Visit): Promise<Judgement> {
     const proof = this.#identify(request)
     if ('reason' in proof) return this.#orAnonymous(proof)
     const { sessionID, outdated } = proof
@@ -75,6 +79,7 @@ export class Handshake {
       const found = await sessions.loadForHandshake(sessionID, live).catch(storeFailed)
       if (typeof found === 'string') return this.#orAnonymous(refusalOf(found))
       if ('reason' in found) return found
+      if (!isWanted()) return refusalOf('client-gone')
       const refusal = authorize && (await this.#authorize(authorize, found.snapshot, request, handshake))
       if (refusal !== undefined) return refusal
       const isCurrent = live === undefined || (live.reports === reports && live.snapshot === found.snapshot)

@@ -26,13 +26,12 @@ export interface BoundConnection {
  */
 export function shutGate(ws: WebSocket): void {
   // Somebody may have wrapped this socket's own `emit`, and goes on hearing the rest.
-  const value = Object.hasOwn(ws, 'emit') ? withoutMessages(ws.emit as Emit) : emitAllButMessages
+  const own = Object.getOwnPropertyDescriptor(ws, 'emit')?.value as EventEmitter['emit'] | undefined
+  const value = own === undefined ? emitAllButMessages : withoutMessages(own)
   Object.defineProperty(ws, 'emit', { value, configurable: true, writable: true })
 }
 
-type Emit = EventEmitter['emit']
-
-function withoutMessages(emit: Emit): Emit {
+function withoutMessages(emit: EventEmitter['emit']): EventEmitter['emit'] {
   return function (this: WebSocket, event: string | symbol, ...args: unknown[]) {
     return event !== 'message' && emit.call(this, event, ...args)
   }

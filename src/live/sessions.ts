@@ -14,7 +14,7 @@ import type { Authorize } from './authorize.js'
 import { Checks } from './checks.js'
 import { assertSendable, type CloseFrame } from './close-frame.js'
 import { ClosingConnections, type Closable } from './closing.js'
-import type { BoundConnection } from './connection.js'
+import { shutGate, type BoundConnection } from './connection.js'
 import { Context, type FoundSession, type HandshakeInfo, type SessionActions } from './context.js'
 import type { Waiting } from '../store/deadline-queue.js'
 import { Deadlines } from './deadlines.js'
@@ -186,7 +186,9 @@ export class Sessions implements SessionActions {
     const context = this.registry.contextOf(ws)
     if (context !== undefined) this.endings.end(context, end)
     const anonymous = this.#anonymous.get(ws)
-    if (anonymous !== undefined) this.#closing.close(anonymous, end)
+    if (anonymous === undefined) return
+    shutGate(ws)
+    this.#closing.close(anonymous, end)
   }
 
   /** Looks once more: something was reported or read that the handshake has not seen. */
@@ -205,7 +207,7 @@ export class Sessions implements SessionActions {
   bind(context: Context, connection: BoundConnection): void {
     if (!context.belongsTo(this)) throw new TypeError('bind: the context must come from authenticate() of this bridge.')
     const { source } = context
-    if (source instanceof LiveSession || context.connection !== undefined || context.ended !== undefined) {
+    if (source instanceof LiveSession || context.connection !== undefined || hasEnded(context)) {
       throw new TypeError(
         'bind: the context is bound already or has ended. Each connection needs an authenticate() of its own.',
       )
@@ -218,7 +220,7 @@ export class Sessions implements SessionActions {
       this.endings.closed(context, noStatus)
     })
     // It had closed before it was bound.
-    if (context.ended !== undefined) return
+    if (hasEnded(context)) return
     if (this.#shuttingDown) return this.endings.end(context, endOf('shutdown'))
     if (!this.hasRoom(source.sessionID)) return this.endings.end(context, endOf('disconnected'), 'too many sockets')
     const live = this.hold(source.sessionID)
@@ -399,6 +401,10 @@ export class Sessions implements SessionActions {
   #assertOpen(): void {
     if (this.#closed) throw new StoreUnavailableError('The bridge is closed.')
   }
+}
+
+function hasEnded({ ended }: Context): boolean {
+  return ended !== undefined
 }
 
 /** An anonymous socket's place among those that are closing. */

@@ -38,7 +38,7 @@ export class Writer {
     this.#queues.set(sessionID, queue)
     const leave = await queue.enter()
     try {
-      const written = await this.#write(sessionID, mutate, held?.() ?? queue.last)
+      const written = await this.#write(sessionID, mutate, queue.last ?? held?.())
       queue.last = written === 'gone' ? undefined : written
       return written
     } finally {

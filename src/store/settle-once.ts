@@ -18,7 +18,11 @@ export type StoreCallback<T> = (error?: unknown, value?: T) => void
  */
 export function settleOnce<T>(start: (callback: StoreCallback<T>) => unknown): Promise<T | undefined> {
   return new Promise((resolve, reject) => {
-    const fail = (cause: unknown): void => {
+    const fail = (error: unknown): void => {
+      const cause =
+        error instanceof Error
+          ? error
+          : new Error('The store failed with something that is no Error.', { cause: error })
       reject(new StoreUnavailableError(undefined, { cause }))
     }
     try {

@@ -32,6 +32,11 @@ export class PendingHandshake implements Waiting {
     socket?.on('error', this.#onGone).on('end', this.#onGone).on('close', this.#onGone)
   }
 
+  /** Whether the answer is still wanted. */
+  get isOpen(): boolean {
+    return this.#open
+  }
+
   /** Gives the place back. False if that has happened already: the answer is no longer wanted. */
   settle(): boolean {
     if (!this.#open) return false

@@ -65,12 +65,15 @@ const refusingServers = new WeakMap<WebSocketServer, WebSocketServer>()
 function refusingServerFor(wss: WebSocketServer): WebSocketServer {
   const existing = refusingServers.get(wss)
   if (existing !== undefined) return existing
-  const { handleProtocols } = wss.options
   const server = new WebSocketServer({
     noServer: true,
     clientTracking: false,
     maxPayload: 1_024,
-    ...(handleProtocols ? { handleProtocols } : {}),
+    handleProtocols(protocols, request) {
+      // Asked for each time: graphql-ws sets it on a wss that is there already.
+      const { handleProtocols } = wss.options
+      return handleProtocols ? handleProtocols(protocols, request) : ([...protocols][0] ?? false)
+    },
   })
   refusingServers.set(wss, server)
   return server

@@ -127,9 +127,11 @@ export class Upgrader {
       done(refusalOf(why))
     }, socket)
     if (place === undefined) return done(refusalOf('too-many-pending'))
-    void handshake.judge(request, visit).then((judged) => {
-      if (place.settle()) done(judged)
-    })
+    void handshake
+      .judge(request, () => place.isOpen, visit)
+      .then((judged) => {
+        if (place.settle()) done(judged)
+      })
   }
 
   /* From here to 'connection' everything is synchronous, so that no message comes before its listener. */
@@ -181,7 +183,7 @@ export class Upgrader {
     } catch (error) {
       // A user's handleProtocols, verifyClient or 'headers' listener threw.
       reports.fault('upgrade', error)
-      if (!isOpened) this.#refuse({ request, socket, head }, refusalOf('authorize-failed'))
+      if (!isOpened) this.#refuse({ request, socket, head }, refusalOf('authorize-failed'), wss)
       return
     } finally {
       wss.off('headers', addCookie)

@@ -46,6 +46,23 @@ describe.each<{ name: string; createStore: () => Promise<Store> }>([
     expect(ada.complaints).toEqual([])
   })
 
+  it('shows a name that one tab changes by HTTP on the socket of the other', async () => {
+    const demo = await startObservedDemo({ store: await createStore() })
+    const ada = await newVisitor(browser)
+    const first = await openTab(ada, demo.url)
+    await login(first, 'Ada')
+    const second = await openTab(ada, demo.url)
+    await second.getByText('the server knows you as Ada').waitFor()
+
+    await first.getByLabel('A new name').fill('Countess of Lovelace')
+    await first.getByRole('button', { name: 'Change' }).click()
+
+    for (const tab of [first, second]) await tab.getByText('the server knows you as Countess of Lovelace').waitFor()
+    await sendMessage(second, 'It is me')
+    await first.getByText('Countess of Lovelace It is me from another tab', { exact: true }).waitFor()
+    expect(ada.complaints).toEqual([])
+  })
+
   it('logs out in every tab, and leaves other people where they are', async () => {
     const demo = await startObservedDemo({ store: await createStore() })
     const [ada, grace] = [await newVisitor(browser), await newVisitor(browser)]

@@ -1,12 +1,9 @@
-import { EventEmitter, once } from 'node:events'
-import type { SessionData } from 'express-session'
+import { once } from 'node:events'
+import { MemoryStore, type SessionData } from 'express-session'
 import { beforeAll, describe, expect, it, vi } from 'vitest'
-import { StoreUnavailableError } from 'ws-session-bridge'
-import { Handshake } from '../../src/handshake/authenticate.js'
-import { createSessionCookie } from '../../src/handshake/cookie.js'
-import { Reporter } from '../../src/reporter.js'
-import type { StoredSession } from '../../src/store/live-store.js'
+import { createSessionBridge, StoreUnavailableError, type LiveStore, type StoredSession } from 'ws-session-bridge'
 import { startApp, type App } from '../support/app.js'
+import { atEnd } from '../support/at-end.js'
 import { open, refused } from '../support/client.js'
 import { rawRequest, upgradeRequest } from '../support/raw-request.js'
 import { requestWith } from './request.js'
@@ -93,39 +90,55 @@ describe('handshake, with a session', () => {
 })
 
 /* What no store says today; a LiveStore may. */
-describe('handshake, the stage alone', () => {
-  const cookie = createSessionCookie('sid', ['a secret'])
-
-  function judge(load: () => Promise<StoredSession>) {
-    const handshake = new Handshake({
-      isOriginAllowed: () => true,
-      cookie,
-      cookieSetting: undefined,
-      hasRoom: () => true,
-      load,
-      authorize: undefined,
-      reports: new Reporter(new EventEmitter()),
-    })
-    return handshake.judge(requestWith({ cookie: `sid=${cookie.sign('id')}` }))
+describe('handshake, on a LiveStore of its own', () => {
+  function judge(get: () => Promise<StoredSession>) {
+    const live = new ReadOnlyLiveStore(get)
+    const bridge = createSessionBridge({ session: { store: new MemoryStore(), secret: 'a secret' }, live })
+    atEnd(() => bridge.close())
+    return bridge.authenticate(requestWith({ cookie: bridge.signedCookie('id') }))
   }
 
   it('refuses a session whose time, its store says, has passed: session-expired', async () => {
     const until = (expiresAt: number | undefined) => () =>
       Promise.resolve({ record: { cookie: { originalMaxAge: null } }, expiresAt })
-    expect(await judge(until(Date.now()))).toEqual({ reason: 'session-expired', status: 401 })
-    expect(await judge(until(Date.now() + 60_000))).toMatchObject({ sessionID: 'id' })
-    expect(await judge(until(undefined))).toMatchObject({ sessionID: 'id' })
+    const expired = { accepted: false, refusal: { reason: 'session-expired', status: 401 } }
+    expect(await judge(until(Date.now()))).toEqual(expired)
+    expect(await judge(until(Date.now() + 60_000))).toMatchObject({ accepted: true })
+    expect(await judge(until(undefined))).toMatchObject({ accepted: true })
   })
 
-  it("keeps a store's own error out of sight, as a cause", async () => {
+  it.each<[string, (cause: Error) => Promise<never>]>([
+    ['rejects', (cause) => Promise.reject(cause)],
+    [
+      'throws',
+      (cause) => {
+        throw cause
+      },
+    ],
+  ])("keeps the store's own error out of sight, as a cause, when it %s", async (_what, failing) => {
     const cause = new Error('GET id failed')
-    expect(await judge(() => Promise.reject(cause))).toEqual({
-      reason: 'store-failed',
-      status: 503,
-      error: new StoreUnavailableError(undefined, { cause }),
+    const error = new StoreUnavailableError(undefined, { cause })
+    expect(await judge(() => failing(cause))).toEqual({
+      accepted: false,
+      refusal: { reason: 'store-failed', status: 503, error },
     })
   })
 })
+
+class ReadOnlyLiveStore implements LiveStore {
+  readonly get: () => Promise<StoredSession>
+  readonly replace = () => Promise.reject(new Error('Read only.'))
+  readonly touch = () => Promise.resolve('touched' as const)
+  readonly destroy = () => Promise.resolve()
+  readonly watch = () => undefined
+  readonly unwatch = () => undefined
+  readonly onChange = () => undefined
+  readonly close = () => Promise.resolve()
+
+  constructor(get: () => Promise<StoredSession>) {
+    this.get = get
+  }
+}
 
 describe('handshake, maxSocketsPerSession', () => {
   it('refuses one more with 429, before a question to the store', async () => {

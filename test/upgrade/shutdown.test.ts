@@ -45,7 +45,7 @@ describe('bridge.close()', () => {
     atEnd(() => vi.useRealTimers())
     const client = rawRequest(app.port, upgradeRequest({ cookie: app.bridge.signedCookie('an ID') }))
     await client.receivedUntil('\r\n\r\n')
-    expect(vi.getTimerCount()).toBe(1)
+    expect(vi.getTimerCount()).toBeGreaterThan(0)
     const closed = app.bridge.close()
     await client.receivedUntil('shutdown')
     client.socket.end()
