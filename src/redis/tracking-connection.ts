@@ -21,8 +21,8 @@ export interface TrackingListener {
 /** The connection was lost before the answer came; the command may be sent again on the next one. */
 export class ConnectionLostError extends StoreUnavailableError {}
 
-/** An idle connection is asked for a sign of life this often: a server that hangs gives none by itself. */
-const heartbeatMs = 10_000
+/** An idle connection is asked for a sign of life after so many deadlines: one that leads nowhere gives none by itself. */
+const deadlinesIdle = 5
 /** Without tracking, everything is to be checked this often. */
 const untrackedCheckMs = 30_000
 const longestPauseMs = 1_000
@@ -78,6 +78,10 @@ export class TrackingConnection {
     this.#client?.destroy()
     this.#failWaiting(new StoreUnavailableError('The bridge is closed.'))
     await this.#running
+  }
+
+  get #idleMs(): number {
+    return deadlinesIdle * this.#options.timeoutMs
   }
 
   get #isClosed(): boolean {
@@ -153,7 +157,7 @@ export class TrackingConnection {
     for (const { resolve } of this.#waiting.splice(0)) resolve(client)
     if (this.#openedBefore) this.#listener.onMissed()
     this.#openedBefore = true
-    const timers = [setInterval(this.#beat, heartbeatMs)]
+    const timers = [setInterval(this.#beat, this.#idleMs)]
     if (!tracked) timers.push(setInterval(this.#listener.onMissed, untrackedCheckMs))
     for (const timer of timers) timer.unref()
     await lost
@@ -162,7 +166,7 @@ export class TrackingConnection {
   }
 
   readonly #beat = (): void => {
-    if (performance.now() - this.#answeredAt < heartbeatMs) return
+    if (performance.now() - this.#answeredAt < this.#idleMs) return
     this.ask((client) => client.ping()).catch(() => undefined)
   }
 
