@@ -1,6 +1,5 @@
 // In: a Redis server. Out: an app on it whose bridge hears by redisLiveStore, and its sessions as Redis holds them.
 import { RedisStore } from 'connect-redis'
-import type { SessionData } from 'express-session'
 import type { SessionContext } from 'ws-session-bridge'
 import { redisLiveStore, type RedisLiveStoreOptions } from 'ws-session-bridge/redis'
 import { startApp, type AppOptions } from '../support/app.js'
@@ -15,6 +14,14 @@ export interface AppOnRedisOptions extends Omit<AppOptions, 'store'> {
   url?: string | undefined
   store?: StoreOptions
   live?: RedisLiveStoreOptions
+}
+
+interface PutOptions {
+  maxAge?: number | null
+  /** When the key expires, in ms from now. */
+  px?: number
+  /** When the record says it does. */
+  date?: number
 }
 
 export async function startOnRedis({ url, store: storeOptions, live, ...options }: AppOnRedisOptions = {}) {
@@ -32,12 +39,10 @@ export async function startOnRedis({ url, store: storeOptions, live, ...options 
     store,
     keyOf,
     /** Writes a record by hand, with an expiry in ms that its own date need not know of. */
-    async put(sessionID: string, data: object, { maxAge = 60_000 as number | null, px = 60_000, date = px } = {}) {
-      const record: SessionData = recordOf(data, maxAge)
-      const text = JSON.stringify({
-        ...record,
-        cookie: { ...record.cookie.data, ...(maxAge === null ? {} : { expires: new Date(Date.now() + date) }) },
-      })
+    async put(sessionID: string, data: object, { maxAge, px = 60_000, date = px }: PutOptions = {}) {
+      const record = JSON.parse(JSON.stringify(recordOf(data, maxAge))) as { cookie: { expires: string | null } }
+      if (maxAge !== null) record.cookie.expires = new Date(Date.now() + date).toISOString()
+      const text = JSON.stringify(record)
       await client.set(keyOf(sessionID), text, { expiration: { type: 'PX', value: px } })
     },
     /** Resolves when Redis gets such a command for one of these sessions. */
@@ -47,7 +52,7 @@ export async function startOnRedis({ url, store: storeOptions, live, ...options 
       try {
         await new Promise<void>((resolve, reject) => {
           const told = monitor.monitor((line) => {
-            if (String(line).includes(`"${name}" "${prefix}`)) resolve()
+            if (line.includes(`"${name}" "${prefix}`)) resolve()
           })
           told.catch(reject)
         })
@@ -58,11 +63,13 @@ export async function startOnRedis({ url, store: storeOptions, live, ...options 
     /** A socket of that session, with its context and what becomes of it. */
     async connect(sessionID: string) {
       const { promise: accepted, resolve } = withResolvers<SessionContext>()
-      app.bridge.once('accept', (context) => {
-        if (context) resolve(context)
-      })
+      const hear = (context: SessionContext | undefined) => {
+        if (context?.sessionID === sessionID) resolve(context)
+      }
+      app.bridge.on('accept', hear)
       const socket = await open(app.wsUrl, { cookie: app.bridge.signedCookie(sessionID) })
       const context = await accepted
+      app.bridge.off('accept', hear)
       return { ...socket, context, ...eventsOf(context) }
     },
   }

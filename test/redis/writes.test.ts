@@ -1,5 +1,6 @@
 import { createClient } from 'redis'
 import { RedisStore } from 'connect-redis'
+import { Cookie } from 'express-session'
 import { describe, expect, it } from 'vitest'
 import { SessionEndedError } from 'ws-session-bridge'
 import { redisLiveStore } from 'ws-session-bridge/redis'
@@ -102,7 +103,7 @@ describe('a write on Redis', () => {
       prefix,
       serializer: {
         stringify: (session) => {
-          kinds.push(typeof session.cookie.serialize)
+          kinds.push(session.cookie instanceof Cookie ? 'a Cookie' : 'data')
           return `v1 ${JSON.stringify(session)}`
         },
         parse: (text) => JSON.parse(text.slice(3)) as never,
@@ -114,7 +115,7 @@ describe('a write on Redis', () => {
     const held = (await live.get('id'))!
     await live.replace('id', held, changed(held, { user: 'eve' }))
     expect(await client.get(`${prefix}id`)).toMatch(/^v1 .*"user":"eve"/)
-    expect(kinds).toEqual(['function', 'function'])
+    expect(kinds).toEqual(['a Cookie', 'a Cookie'])
     expect(await store.get('id')).toMatchObject({ user: 'eve' })
   })
 })

@@ -28,10 +28,10 @@ export function compiled(...folders: readonly string[]): string {
 }
 
 /** Starts a compiled script; resolves when it sends its first message. It is killed at the test's end. */
-export async function forked<T>(script: string, argument: object): Promise<{ process: ChildProcess; first: T }> {
+export async function forked(script: string, argument: object): Promise<{ process: ChildProcess; first: unknown }> {
   const process = fork(script, [JSON.stringify(argument)], { execArgv: ['--enable-source-maps'] })
   atEnd(() => process.kill('SIGKILL'))
-  const [first] = (await once(process, 'message')) as [T]
+  const [first] = (await once(process, 'message')) as [unknown]
   return { process, first }
 }
 
