@@ -51,13 +51,35 @@ describe('the expiry of a session on Redis', () => {
     expect((await ended).reason).toBe('destroyed')
   })
 
-  it('never comes with disableTTL', async () => {
+  it('never comes with disableTTL, whatever is touched', async () => {
     const app = await startOnRedis({ store: { disableTTL: true }, session: { cookie: { maxAge: 100 } } })
     const sessionID = app.bridge.readSessionID(await app.login('ada'))!
     const { context } = await app.connect(sessionID)
     await app.command('PTTL')
+    await context.touch()
+    expect(await app.client.pTTL(app.keyOf(sessionID))).toBe(-1)
     expect(await context.refresh()).toMatchObject({ user: 'ada' })
     expect(context.ended).toBeUndefined()
+  })
+
+  it('stays where it is with disableTouch', async () => {
+    const app = await startOnRedis({ store: { disableTouch: true } })
+    await app.put('id', { user: 'ada' }, { px: 5_000 })
+    const { context } = await app.connect('id')
+    await context.touch()
+    expect(await app.client.pTTL(app.keyOf('id'))).toBeLessThanOrEqual(5_000)
+  })
+
+  it.each([
+    { what: 'the maxAge of the session', ttl: 600, maxAge: 60_000, seconds: 60 },
+    { what: "the store's ttl, where the session has no maxAge", ttl: 600, maxAge: null, seconds: 600 },
+    { what: "what the store's function says", ttl: () => 300, maxAge: 60_000, seconds: 300 },
+  ])('is put off by a touch to $what', async ({ ttl, maxAge, seconds }) => {
+    const app = await startOnRedis({ store: { ttl } })
+    await app.put('id', { user: 'ada' }, { px: 5_000, maxAge })
+    await (await app.connect('id')).context.touch()
+    expect(await app.client.ttl(app.keyOf('id'))).toBeGreaterThan(seconds - 2)
+    expect(await app.client.ttl(app.keyOf('id'))).toBeLessThanOrEqual(seconds)
   })
 })
 
