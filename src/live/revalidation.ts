@@ -17,6 +17,8 @@ export class Revalidation {
   #dueAt = Infinity
   #round: Iterator<LiveSession> | undefined
   #count = 0
+  /** The most sessions that there were in this round: it must not slow down for those behind when the first ones end. */
+  #most = 0
 
   constructor(periodMs: number, sessions: () => Iterator<LiveSession>, check: (live: LiveSession) => void) {
     this.#periodMs = periodMs
@@ -27,8 +29,9 @@ export class Revalidation {
   /** To be called when a session comes. */
   entered(): void {
     this.#count += 1
+    this.#most = Math.max(this.#most, this.#count)
     // One more group makes the pauses between them shorter.
-    if (this.#count % togetherMost === 1 && performance.now() + this.#pauseMs < this.#dueAt) this.#arm()
+    if (this.#most % togetherMost === 1 && performance.now() + this.#pauseMs < this.#dueAt) this.#arm()
   }
 
   /** To be called when one has gone. */
@@ -42,10 +45,11 @@ export class Revalidation {
     this.#timer = undefined
     this.#dueAt = Infinity
     this.#round = undefined
+    this.#most = 0
   }
 
   get #pauseMs(): number {
-    return this.#periodMs / Math.ceil(this.#count / togetherMost)
+    return this.#periodMs / Math.ceil(this.#most / togetherMost)
   }
 
   #arm(): void {
@@ -59,20 +63,25 @@ export class Revalidation {
       // One that cannot be checked is being tried again anyway.
       if (live.failedSince === undefined) this.#check(live)
     }
-    this.#arm()
+    if (this.#count > 0) this.#arm()
   }
 
   /* A Map's iterator goes on through what is deleted and added meanwhile. At its end a new round begins. */
   #group(): LiveSession[] {
     const group: LiveSession[] = []
-    let round = this.#round ?? this.#sessions()
+    let round = this.#round ?? this.#begin()
     while (group.length < togetherMost) {
       const next = round.next()
       if (next.done !== true) group.push(next.value)
       else if (group.length > 0) break
-      else round = this.#sessions()
+      else round = this.#begin()
     }
-    this.#round = round
     return group
+  }
+
+  #begin(): Iterator<LiveSession> {
+    this.#most = this.#count
+    this.#round = this.#sessions()
+    return this.#round
   }
 }

@@ -227,9 +227,11 @@ export class Sessions implements SessionActions {
     if (live.snapshot === undefined) Object.assign(live, { stored: source.stored, snapshot: source.snapshot })
     this.#join(context, live)
     this.release(live)
-    connection.onMessage?.(() => {
-      if (context.source instanceof LiveSession) this.#keepAlive.activity(context.source)
-    })
+    if (this.#keepAlive.listens) {
+      connection.onMessage?.(() => {
+        if (context.source instanceof LiveSession) this.#keepAlive.activity(context.source)
+      })
+    }
     this.#reports.accepted(context, undefined)
     this.recheck(live, source as FoundSession)
   }

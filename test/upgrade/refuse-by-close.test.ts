@@ -284,6 +284,15 @@ describe('a refused client that sends a great deal', () => {
     expect(app.faults).toEqual([])
   })
 
+  it('is cut off at the head of a long message: nothing of it is waited for', async () => {
+    const { client, closed } = await refuseAndFreeze()
+    // A masked frame of 1 025 bytes, of which none has come yet.
+    client.socket.write(Buffer.from([0x82, 0xfe, 0x04, 0x01]))
+    await once(client.socket, 'end')
+    client.socket.end()
+    await closed
+  })
+
   it('before its answer, gets its close code', async () => {
     const { store, hold } = gatedStore(new MemoryStore())
     const app = await startApp({ store, bridge: closing })

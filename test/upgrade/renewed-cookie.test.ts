@@ -78,6 +78,13 @@ describe('with rolling, a 101', () => {
     expect(Date.parse(record.cookie.expires)).toBeGreaterThan(before + 3_590_000)
   })
 
+  it('brings the attributes of the record, not those that the options have by now', async () => {
+    const cookie = vi.fn(() => ({ path: '/', domain: 'later.test', maxAge: 60_000 }))
+    const app = await startApp({ session: { rolling: true, cookie } })
+    const pair = await seed(app, { sameSite: 'lax' })
+    expect(await cookiesFor(app, { cookie: pair })).toEqual([`${pair}; Path=/; HttpOnly; SameSite=Lax`])
+  })
+
   it('gives each socket its own cookie, though their handshakes overlap', async () => {
     const app = await startApp(rolling)
     const ids = ['a', 'b', 'c', 'd']

@@ -1,0 +1,133 @@
+// In: a graphql-ws server as its documentation shows it, and its own client. Out: the session, read from the request alone.
+import { createRequire } from 'node:module'
+import type * as GraphQL from 'graphql'
+import { createClient, type Client as GraphQLClient } from 'graphql-ws'
+import { useServer } from 'graphql-ws/use/ws'
+import { describe, expect, it, vi } from 'vitest'
+import { WebSocket } from 'ws'
+import type { SessionRequest } from 'ws-session-bridge'
+import { startApp, type AppOptions } from '../support/app.js'
+import { atEnd } from '../support/at-end.js'
+
+// As Node finds it for graphql-ws: vite would take its other copy, the one of ES modules.
+const { buildSchema } = createRequire(import.meta.url)('graphql') as typeof GraphQL
+
+const schema = buildSchema(`
+  type Query { me: String }
+  type Mutation { visit: Int }
+  type Subscription { greetings: String, clock: Int }
+`)
+
+type Context = Pick<SessionRequest, 'session'>
+
+const resolvers = {
+  me: (_args: object, { session }: Context) => session.user,
+  async visit(_args: object, { session }: Context) {
+    session.views = (session.views ?? 0) + 1
+    await new Promise<void>((resolve, reject) => {
+      session.save((error: Error | null) => {
+        if (error) reject(error)
+        else resolve()
+      })
+    })
+    return session.views
+  },
+  async *clock() {
+    yield { clock: 0 }
+    await new Promise(() => undefined)
+  },
+  async *greetings(_args: object, { session }: Context) {
+    for (const greeting of ['Hello', 'Good bye']) yield { greetings: `${greeting}, ${session.user ?? ''}` }
+  },
+}
+
+async function startGraphQL(options?: AppOptions) {
+  const app = await startApp(options)
+  const server = useServer(
+    {
+      schema,
+      roots: { query: resolvers, mutation: resolvers, subscription: resolvers },
+      context: ({ extra }): Context => ({ session: (extra.request as SessionRequest).session }),
+    },
+    app.wss,
+  )
+  atEnd(() => server.dispose())
+  return app
+}
+
+/** The real client, with the cookie that a browser would send. */
+function clientOf(url: string, cookie: string | undefined): GraphQLClient {
+  class WithCookie extends WebSocket {
+    constructor(address: string, protocols: string) {
+      super(address, protocols, cookie === undefined ? {} : { headers: { cookie } })
+    }
+  }
+  const client = createClient({ url, webSocketImpl: WithCookie, retryAttempts: 0 })
+  atEnd(() => client.dispose())
+  return client
+}
+
+async function resultsOf(client: GraphQLClient, query: string): Promise<unknown[]> {
+  const results: unknown[] = []
+  for await (const { data, errors } of client.iterate({ query })) results.push(data ?? errors)
+  return results
+}
+
+describe('a graphql-ws server behind the bridge', () => {
+  it('reads request.session in a query', async () => {
+    const app = await startGraphQL()
+    const client = clientOf(app.wsUrl, await app.login('ada'))
+    expect(await resultsOf(client, '{ me }')).toEqual([{ me: 'ada' }])
+  })
+
+  it('reads request.session in a subscription', async () => {
+    const app = await startGraphQL()
+    const client = clientOf(app.wsUrl, await app.login('ada'))
+    expect(await resultsOf(client, 'subscription { greetings }')).toEqual([
+      { greetings: 'Hello, ada' },
+      { greetings: 'Good bye, ada' },
+    ])
+  })
+
+  it('saves request.session in a mutation, and HTTP sees it', async () => {
+    const app = await startGraphQL()
+    const cookie = await app.login('ada')
+    const client = clientOf(app.wsUrl, cookie)
+    expect(await resultsOf(client, 'mutation { visit }')).toEqual([{ visit: 1 }])
+    expect(await resultsOf(client, 'mutation { visit }')).toEqual([{ visit: 2 }])
+    expect(await (await app.call('GET', '/me', cookie)).json()).toEqual({ user: 'ada', views: 2 })
+  })
+
+  it('never hears of a client with a forged cookie, or without one', async () => {
+    const app = await startGraphQL()
+    const connected = vi.fn()
+    app.wss.on('connection', connected)
+    const forged = `${app.bridge.signedCookie('unknown').slice(0, -3)}xyz`
+    for (const cookie of [forged, undefined]) {
+      const refused = resultsOf(clientOf(app.wsUrl, cookie), '{ me }')
+      await expect(refused).rejects.toMatchObject({ message: expect.stringContaining('401') as string })
+    }
+    expect(connected).not.toHaveBeenCalled()
+    expect(app.refusals).toMatchObject([{ reason: 'bad-signature' }, { reason: 'no-cookie' }])
+  })
+
+  it("tells its client why, with refuseWith: 'close', under its own subprotocol", async () => {
+    const app = await startGraphQL({ bridge: { refuseWith: 'close' } })
+    const client = clientOf(app.wsUrl, undefined)
+    await expect(resultsOf(client, '{ me }')).rejects.toMatchObject({ code: 4401, reason: 'unauthorized' })
+  })
+
+  it('loses its client when the session logs out', async () => {
+    const app = await startGraphQL()
+    const cookie = await app.login('ada')
+    const client = clientOf(app.wsUrl, cookie)
+    // A subscription that goes on keeps the client connected.
+    const subscribed = new Promise((resolve, reject) => {
+      client.subscribe({ query: 'subscription { clock }' }, { next: resolve, error() {}, complete: reject })
+    })
+    expect(await subscribed).toEqual({ data: { clock: 0 } })
+    const closed = new Promise((resolve) => client.on('closed', resolve))
+    await app.call('POST', '/logout', cookie)
+    expect(await closed).toMatchObject({ code: 4401 })
+  })
+})

@@ -1,0 +1,65 @@
+// In: a test that wants to answer for the store itself. Out: a LiveStore whose reads wait for it.
+import type { LiveStore, ReplaceResult, StoredSession } from '../../src/store/live-store.js'
+
+export interface PendingGet {
+  readonly sessionID: string
+  readonly held: StoredSession | undefined
+  answer(stored: StoredSession | undefined): void
+  fail(error: Error): void
+}
+
+export class ByHandLiveStore implements LiveStore {
+  /** Reads that nobody has answered yet, oldest first. */
+  readonly gets: PendingGet[] = []
+  readonly watched = new Map<string, number>()
+  closed = 0
+  report: (sessionID: string | undefined) => void = () => undefined
+  /** What the writes answer. */
+  replaced: (expected: StoredSession, next: StoredSession) => Promise<ReplaceResult> = async (_, next) => ({
+    replaced: next,
+  })
+  touched: () => Promise<'touched' | 'gone'> = async () => 'touched'
+  destroyed: () => Promise<void> = async () => undefined
+
+  get(sessionID: string, held?: StoredSession): Promise<StoredSession | undefined> {
+    return new Promise((resolve, reject) => {
+      this.gets.push({ sessionID, held, answer: resolve, fail: reject })
+    })
+  }
+
+  replace(_sessionID: string, expected: StoredSession, record: StoredSession['record']): Promise<ReplaceResult> {
+    return this.replaced(expected, { record, expiresAt: undefined })
+  }
+
+  touch(): Promise<'touched' | 'gone'> {
+    return this.touched()
+  }
+
+  destroy(): Promise<void> {
+    return this.destroyed()
+  }
+
+  watch(sessionID: string): void {
+    this.watched.set(sessionID, (this.watched.get(sessionID) ?? 0) + 1)
+  }
+
+  unwatch(sessionID: string): void {
+    const times = (this.watched.get(sessionID) ?? 0) - 1
+    if (times === 0) this.watched.delete(sessionID)
+    else this.watched.set(sessionID, times)
+  }
+
+  onChange(listener: (sessionID: string | undefined) => void): void {
+    this.report = listener
+  }
+
+  close(): Promise<void> {
+    this.closed += 1
+    return Promise.resolve()
+  }
+}
+
+/** A record as a LiveStore gives it. */
+export function stored(record: StoredSession['record'], expiresAt?: number): StoredSession {
+  return { record, expiresAt }
+}

@@ -1,0 +1,229 @@
+import { once } from 'node:events'
+import type { SessionData } from 'express-session'
+import { describe, expect, it, vi } from 'vitest'
+import type { SessionContext, SessionSnapshot } from 'ws-session-bridge'
+import { startApp } from '../support/app.js'
+import { createGate, type Gate } from '../support/gate.js'
+import { done, record, rest, startBridge } from './bound.js'
+import { ByHandLiveStore, stored } from './by-hand-live-store.js'
+import { connect } from './connected.js'
+
+/** What a context and its bridge tell of changes. */
+function hear(bridge: ReturnType<typeof startBridge>['bridge'], context: SessionContext) {
+  const byContext: [SessionSnapshot, SessionSnapshot][] = []
+  const byBridge: [SessionContext, SessionSnapshot][] = []
+  context.on('change', (...change) => byContext.push(change))
+  bridge.on('change', (...change) => byBridge.push(change))
+  return { byContext, byBridge }
+}
+
+describe('a changed session', () => {
+  it('is told by context and bridge, with the session before it', async () => {
+    const { bridge, store, bind } = startBridge()
+    await done((callback) => store.set('id', record({ user: 'ada' }), callback))
+    const { context } = await bind('id')
+    const before = context.session
+    const { byContext, byBridge } = hear(bridge, context)
+    const change = once(context, 'change')
+    store.set('id', record({ user: 'grace', role: 'admin' }))
+    await change
+    expect(byContext).toEqual([[context.session, before]])
+    expect(byBridge).toEqual([[context, before]])
+    expect(byContext[0]?.[0]).toBe(context.session)
+    expect(byContext[0]?.[1]).toBe(before)
+    expect(context.session).toMatchObject({ user: 'grace', role: 'admin' })
+    expect(before).toMatchObject({ user: 'ada' })
+  })
+
+  it('is another object, frozen all the way down', async () => {
+    const { store, bind } = startBridge()
+    const nested = (user: string) => ({ ...record({ user }), list: [{ deep: true }] })
+    store.set('id', nested('ada'))
+    const { context } = await bind('id')
+    const before = context.session
+    store.set('id', nested('grace'))
+    await once(context, 'change')
+    expect(context.session).not.toBe(before)
+    const session = context.session as SessionSnapshot & { list: { deep: boolean }[] }
+    for (const part of [session, session.cookie, session.list, session.list[0]])
+      expect(Object.isFrozen(part)).toBe(true)
+  })
+
+  it('is one object for all sockets of the session', async () => {
+    const app = await startApp()
+    const cookie = await app.login('ada')
+    const contexts = []
+    for (let tab = 0; tab < 3; tab += 1) contexts.push((await connect(app, cookie)).context)
+    expect(new Set(contexts.map(({ session }) => session)).size).toBe(1)
+    const changes = contexts.map((context) => once(context, 'change'))
+    await app.call('POST', '/set?key=role&value=admin', cookie)
+    await Promise.all(changes)
+    expect(new Set(contexts.map(({ session }) => session)).size).toBe(1)
+    expect(contexts[0]?.session.role).toBe('admin')
+  })
+
+  it('is told to each of its sockets, and counted by none of another session', async () => {
+    const { bridge, store, bind } = startBridge()
+    for (const id of ['one', 'other']) store.set(id, record({ user: 'ada' }))
+    const contexts = [(await bind('one')).context, (await bind('one')).context]
+    await bind('other')
+    const told: SessionContext[] = []
+    bridge.on('change', (context) => told.push(context))
+    store.set('one', record({ user: 'grace' }))
+    await rest()
+    expect(told).toEqual(contexts)
+  })
+
+  it('is told in order to hundreds of sockets, while some of them leave', async () => {
+    const { bridge, store, bind } = startBridge()
+    store.set('id', record({ views: 0 }))
+    const bound = []
+    for (let index = 0; index < 350; index += 1) bound.push(await bind('id'))
+    await rest()
+    const heard = bound.map(({ context }) => {
+      const views: (number | undefined)[] = []
+      context.on('change', (session, previous) => views.push(previous.views, session.views))
+      return views
+    })
+    for (let views = 1; views <= 5; views += 1) {
+      await bridge.update('id', (draft) => void (draft.views = views))
+      // The last ones take the places of the first ones that leave.
+      bound[views]?.connection.disappear()
+    }
+    await rest()
+    for (const views of heard.slice(10)) expect(views).toEqual([0, 1, 1, 2, 2, 3, 3, 4, 4, 5])
+  })
+})
+
+describe('what is no change', () => {
+  const data = { user: 'ada', role: 'guest', nested: { a: 1, b: [1, 2] } }
+  const reordered = { nested: { b: [1, 2], a: 1 }, role: 'guest', user: 'ada' }
+
+  it.each<
+    [
+      string,
+      (store: ReturnType<typeof startBridge>['store'], bridge: ReturnType<typeof startBridge>['bridge']) => unknown,
+    ]
+  >([
+    ['a touch', (store) => store.touch?.('id', record(data, 90_000))],
+    ['the same data once more', (store) => store.set('id', record(data, 60_000))],
+    ['the same data with its keys in another order', (store) => store.set('id', record(reordered, 60_000))],
+    ['another expiry', (store) => store.set('id', record(data, 3_600_000))],
+    ['a check', (_store, bridge) => bridge.check('id')],
+    ['a check of everything', (_store, bridge) => bridge.check()],
+    ['a session of another ID', (store) => store.set('other', record({ user: 'bob' }))],
+    ["the bridge's own touch", (_store, bridge) => [...bridge.connections()][0]?.touch()],
+    ['an update that changes nothing', (_store, bridge) => bridge.update('id', () => undefined)],
+  ])('is %s: nobody is told, and authorize is not asked', async (_what, act) => {
+    const authorize = vi.fn(() => true)
+    const { bridge, store, bind } = startBridge({ authorize })
+    store.set('id', record(data, 60_000))
+    const { context } = await bind('id')
+    await rest()
+    authorize.mockClear()
+    const { byContext, byBridge } = hear(bridge, context)
+    await act(store, bridge)
+    await rest()
+    expect(byContext).toEqual([])
+    expect(byBridge).toEqual([])
+    expect(authorize).not.toHaveBeenCalled()
+    expect(context.session).toMatchObject(data)
+  })
+
+  it('moves the expiry in the snapshot all the same when it is a touch', async () => {
+    const { store, bind } = startBridge()
+    store.set('id', record({}, 60_000))
+    const { context } = await bind('id')
+    const touched = record({}, 90_000)
+    store.touch?.('id', touched)
+    await vi.waitUntil(
+      () => context.session.cookie.expires === (touched.cookie as unknown as { expires: string }).expires,
+    )
+  })
+
+  it('is the millisecond by which express-session’s own touch moves the maxAge now and then', async () => {
+    const app = await startApp({ session: { cookie: { maxAge: 60_000 } }, bridge: { keepAlive: 'never' } })
+    const cookie = await app.login('ada')
+    const { context } = await connect(app, cookie)
+    const { byContext } = hear(app.bridge, context)
+    const now = Date.now
+    let late = 0
+    const clock = vi.spyOn(Date, 'now').mockImplementation(() => now() + (late += 1))
+    await app.call('GET', '/me', cookie)
+    await rest()
+    clock.mockRestore()
+    expect(context.session.cookie.originalMaxAge).not.toBe(60_000)
+    expect(byContext).toEqual([])
+  })
+})
+
+describe('authorize, asked again', () => {
+  /** Each question waits for its gate; the role decides. */
+  async function startAsking() {
+    const gates: Gate[] = []
+    const live = new ByHandLiveStore()
+    const parts = startBridge({
+      live,
+      authorize: async ({ role }, request) => {
+        if (request === undefined) {
+          const gate = createGate()
+          gates.push(gate)
+          await gate.wait()
+        }
+        if (role === 'broken') throw new Error('no idea')
+        return role === 'admin'
+      },
+    })
+    const bound = parts.bind('id')
+    await vi.waitUntil(() => live.gets.length === 1)
+    live.gets.shift()?.answer(stored(record({ role: 'admin' })))
+    const { context } = await bound
+    /** The store says so from now on. */
+    const becomes = async (data: Partial<SessionData>): Promise<void> => {
+      live.report('id')
+      await vi.waitUntil(() => live.gets.length > 0, { interval: 1 })
+      while (live.gets.length > 0) {
+        for (const get of live.gets.splice(0)) get.answer(stored(record(data)))
+        await rest(2)
+      }
+    }
+    await becomes({ role: 'admin' })
+    return { ...parts, context, gates, becomes }
+  }
+
+  it('ends the socket when it says no, however fast the session goes on changing', async () => {
+    const { context, gates, becomes } = await startAsking()
+    for (let views = 0; views < 5; views += 1) await becomes({ role: 'guest', views })
+    // Only the first question is ever answered.
+    expect(gates).toHaveLength(5)
+    gates[0]?.open()
+    await vi.waitUntil(() => context.ended !== undefined)
+    expect(context.ended?.reason).toBe('forbidden')
+  })
+
+  it('ends nobody by a no that comes after the yes to something newer', async () => {
+    const { context, gates, becomes } = await startAsking()
+    await becomes({ role: 'guest' })
+    await becomes({ role: 'admin' })
+    gates[1]?.open()
+    await rest()
+    gates[0]?.open()
+    await rest()
+    expect(context.ended).toBeUndefined()
+  })
+
+  it('counts as a check that failed when it throws, and is asked again', async () => {
+    const { context, gates, becomes, faults } = await startAsking()
+    await becomes({ role: 'broken' })
+    gates[0]?.open()
+    await vi.waitUntil(() => faults.length === 1)
+    expect(context.ended).toBeUndefined()
+    // Tried again by itself, after a pause.
+    const again = becomes({ role: 'guest' })
+    await vi.waitUntil(() => gates.length >= 2)
+    for (const gate of gates) gate.open()
+    await again
+    await vi.waitUntil(() => context.ended !== undefined)
+    expect(context.ended?.reason).toBe('forbidden')
+  })
+})

@@ -1,0 +1,233 @@
+import { once } from 'node:events'
+import { describe, expect, it, vi } from 'vitest'
+import { WebSocket } from 'ws'
+import { CloseCode, type SessionEnd } from 'ws-session-bridge'
+import { startApp } from '../support/app.js'
+import { rawRequest, upgradeRequest } from '../support/raw-request.js'
+import { PlainConnection, record, rest, startBridge } from './bound.js'
+import { ByHandLiveStore, stored } from './by-hand-live-store.js'
+import { connect, endOf } from './connected.js'
+
+describe('the end of a socket', () => {
+  it.each<[SessionEnd['reason'], number, (app: Awaited<ReturnType<typeof start>>) => unknown]>([
+    ['destroyed', 4401, ({ app, context }) => app.store.destroy(context.sessionID)],
+    ['forbidden', 4403, ({ app, cookie }) => app.call('POST', '/set?key=role&value=guest', cookie)],
+    ['disconnected', 1008, ({ app, context }) => app.bridge.disconnect(context.sessionID)],
+    ['shutdown', 1001, ({ app }) => void app.bridge.close()],
+  ])('is %s with %i: a close frame, one event each, and an aborted signal', async (reason, code, act) => {
+    const started = await start()
+    const { app, client, context } = started
+    const { signal } = context
+    const onContext = vi.fn()
+    const onBridge = vi.fn()
+    context.on('end', onContext)
+    app.bridge.on('end', onBridge)
+    expect(signal.aborted).toBe(false)
+    await act(started)
+    expect(await client.closed).toEqual({ code, reason })
+    await vi.waitUntil(() => app.wss.clients.size === 0)
+    expect(context.ended).toEqual({ reason, code })
+    expect(CloseCode).toMatchObject({ [reason]: code })
+    expect(onContext.mock.calls).toEqual([[{ reason, code }]])
+    expect(onBridge.mock.calls).toEqual([[context, { reason, code }]])
+    expect(signal.aborted).toBe(true)
+    expect(app.bridge.stats()).toMatchObject({ sockets: 0, sessions: 0, ended: { [reason]: 1 } })
+  })
+
+  async function start() {
+    const app = await startApp({ bridge: { authorize: ({ role }) => role === 'admin' } })
+    const cookie = await app.login('ada', 'admin')
+    return { app, cookie, ...(await connect(app, cookie)) }
+  }
+
+  it.each([
+    ['the client’s own code', (ws: WebSocket) => ws.close(4000, 'bye'), 4000],
+    ['1005 for a close without one', (ws: WebSocket) => ws.close(), 1005],
+    ['1006 for a connection that broke', (ws: WebSocket) => ws.terminate(), 1006],
+  ])('is closed with %s when the client leaves', async (_what, leave, code) => {
+    const { app, client, context } = await start()
+    const onEnd = vi.fn()
+    context.on('end', onEnd)
+    leave(client.ws)
+    expect(await endOf(context)).toEqual({ reason: 'closed', code })
+    expect(context.signal.aborted).toBe(true)
+    await vi.waitUntil(() => app.wss.clients.size === 0)
+    expect(onEnd).toHaveBeenCalledTimes(1)
+    expect(app.bridge.stats()).toMatchObject({ sockets: 0, sessions: 0, ended: { closed: 1 } })
+  })
+
+  it('is closed with its code when the server’s own code closes it', async () => {
+    const { client, context, ws } = await start()
+    ws.close(4999, 'enough')
+    expect(await endOf(context)).toEqual({ reason: 'closed', code: 4999 })
+    expect((await client.closed).code).toBe(4999)
+  })
+
+  it('comes once when many causes come together', async () => {
+    const { app, client, context } = await start()
+    const onEnd = vi.fn()
+    context.on('end', onEnd)
+    app.bridge.disconnect(context.sessionID)
+    app.store.destroy(context.sessionID)
+    client.ws.close()
+    void app.bridge.close()
+    await client.closed
+    await vi.waitUntil(() => app.wss.clients.size === 0)
+    await rest()
+    expect(onEnd.mock.calls).toEqual([[{ reason: 'disconnected', code: 1008 }]])
+  })
+
+  it('leaves the last session to be read', async () => {
+    const { app, context } = await start()
+    app.store.destroy(context.sessionID)
+    await endOf(context)
+    expect(context.session).toMatchObject({ user: 'ada', role: 'admin' })
+    expect(app.bridge.contextOf(context.ws as WebSocket)).toBe(context)
+  })
+
+  it('aborts a signal that is asked for afterwards', async () => {
+    const { app, context } = await start()
+    app.bridge.disconnect(context.sessionID)
+    await endOf(context)
+    expect(context.signal.aborted).toBe(true)
+  })
+
+  it('does not wait for a listener that throws', async () => {
+    const { app, client, context } = await start()
+    const thrown = new Error('a listener of the user')
+    context.on('end', () => {
+      throw thrown
+    })
+    app.store.destroy(context.sessionID)
+    expect((await client.closed).code).toBe(4401)
+    expect(app.faults).toEqual([thrown])
+  })
+
+  it('is expired when the last expiry known has passed', async () => {
+    const live = new ByHandLiveStore()
+    const { bind } = startBridge({ live })
+    const binding = bind('id')
+    await vi.waitUntil(() => live.gets.length === 1)
+    live.gets.shift()?.answer(stored(record(), Date.now() + 20))
+    const { context } = await binding
+    live.gets.shift()?.answer(stored(record(), Date.now() + 20))
+    await vi.waitUntil(() => live.gets.length === 1)
+    live.gets.shift()?.answer(undefined)
+    expect(await endOf(context)).toEqual({ reason: 'expired', code: 4401 })
+  })
+
+  it('is expired when the store says so of a session that it still gives', async () => {
+    const live = new ByHandLiveStore()
+    const { bind } = startBridge({ live })
+    const binding = bind('id')
+    await vi.waitUntil(() => live.gets.length === 1)
+    live.gets.shift()?.answer(stored(record(), Date.now() + 60_000))
+    const { context, connection } = await binding
+    live.gets.shift()?.answer(stored(record(), Date.now() - 1))
+    expect(await endOf(context)).toEqual({ reason: 'expired', code: 4401 })
+    expect(connection.closings).toEqual([{ code: 4401, reason: 'expired' }])
+  })
+
+  it('is that of a record which cannot be a session any more, too', async () => {
+    const { store, bind, faults } = startBridge()
+    store.set('id', record())
+    const { context } = await bind('id')
+    store.set('id', { cookie: null } as never)
+    expect((await endOf(context)).reason).toBe('destroyed')
+    expect(faults).toHaveLength(1)
+  })
+})
+
+describe('a client that never answers the close frame', () => {
+  it('is cut after the grace', async () => {
+    const app = await startApp()
+    const cookie = await app.login('ada')
+    const accepted = once(app.bridge, 'accept')
+    const client = rawRequest(app.port, upgradeRequest({ cookie }))
+    await accepted
+    const [ws] = [...app.wss.clients]
+    const closed = once(ws!, 'close')
+    const before = performance.now()
+    app.store.destroy(app.bridge.readSessionID(cookie)!)
+    // The frame has come (0x88, code 4401), and the client says nothing.
+    await client.receivedUntil('destroyed')
+    expect((await closed)[0]).toBe(1006)
+    expect(performance.now() - before).toBeGreaterThan(900)
+    await client.received()
+  })
+
+  it('is ended all the same, and its handlers can still write when the bridge closes', async () => {
+    const app = await startApp()
+    const cookie = await app.login('ada')
+    const written: unknown[] = []
+    app.bridge.on('accept', (context, ws) => {
+      ws?.on('close', () => written.push(context?.update((draft) => void (draft.role = 'was here'))))
+    })
+    const accepted = once(app.bridge, 'accept')
+    rawRequest(app.port, upgradeRequest({ cookie }))
+    await accepted
+    await app.bridge.close()
+    expect(await Promise.all(written)).toMatchObject([{ role: 'was here' }])
+  })
+})
+
+describe('a connection that is no ws socket and never closes', () => {
+  it('is terminated after the grace', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] })
+    const { bridge, store, bind } = startBridge()
+    store.set('id', record())
+    const { connection } = await bind('id', Object.assign(new PlainConnection(), { silent: true }))
+    bridge.disconnect('id')
+    vi.advanceTimersByTime(999)
+    expect(connection).toMatchObject({ closings: [{ code: 1008, reason: 'disconnected' }], terminations: 0 })
+    vi.advanceTimersByTime(2)
+    expect(connection.terminations).toBe(1)
+    vi.useRealTimers()
+  })
+})
+
+describe('thousands of connections of one session that end together', () => {
+  it('are closed in slices: others get their turn in between, and nothing reaches a handler after the first', async () => {
+    const { bridge, store, authenticate } = startBridge()
+    store.set('id', record())
+    const count = 3_000
+    let closed = 0
+    for (let index = 0; index < count; index += 1) {
+      const connection = new PlainConnection()
+      bridge.bind(await authenticate('id'), connection)
+      connection.onClose(() => (closed += 1))
+    }
+    await rest()
+    const contexts = [...bridge.connections()]
+    let most = 0
+    bridge.disconnect('id')
+    expect(contexts.every(({ ended }) => ended?.reason === 'disconnected')).toBe(true)
+    let before = 0
+    while (closed < count) {
+      most = Math.max(most, closed - before)
+      before = closed
+      await new Promise(setImmediate)
+    }
+    expect(most).toBeLessThanOrEqual(200)
+    expect(bridge.stats()).toMatchObject({ sockets: 0, sessions: 0, ended: { disconnected: count } })
+  })
+
+  it.each([
+    ['of one session', () => 'id'],
+    ['of as many sessions', (index: number) => `id ${index}`],
+  ])('%s are closed in slices when the bridge closes', async (_what, idOf) => {
+    const { bridge, store, authenticate } = startBridge()
+    let closed = 0
+    for (let index = 0; index < 1_000; index += 1) {
+      store.set(idOf(index), record())
+      const connection = new PlainConnection()
+      bridge.bind(await authenticate(idOf(index)), connection)
+      connection.onClose(() => (closed += 1))
+    }
+    await rest()
+    const closing = bridge.close()
+    expect(closed).toBeLessThanOrEqual(200)
+    await closing
+    expect(closed).toBe(1_000)
+  })
+})

@@ -1,0 +1,218 @@
+import { once } from 'node:events'
+import { MemoryStore } from 'express-session'
+import { describe, expect, it, vi } from 'vitest'
+import { startApp } from '../support/app.js'
+import { atEnd } from '../support/at-end.js'
+import { open } from '../support/client.js'
+import { record, rest, startBridge } from './bound.js'
+import { connect, endOf } from './connected.js'
+import { watchTimers } from './open-timers.js'
+import { TtlStore } from './ttl-store.js'
+
+describe('a session that nothing keeps alive', () => {
+  it('closes its sockets with 4401 on time, as expired', async () => {
+    const maxAge = 300
+    const app = await startApp({ session: { cookie: { maxAge } } })
+    const cookie = await app.login('ada')
+    const { client, context } = await connect(app, cookie)
+    const expires = Date.parse(context.session.cookie.expires!)
+    expect(await client.closed).toEqual({ code: 4401, reason: 'expired' })
+    expect(Date.now()).toBeGreaterThanOrEqual(expires)
+    expect(context.ended).toEqual({ reason: 'expired', code: 4401 })
+    expect(app.bridge.stats()).toMatchObject({ sockets: 0, sessions: 0, ended: { expired: 1 } })
+  })
+
+  it('lives for as long as HTTP keeps touching it', async () => {
+    const app = await startApp({ session: { cookie: { maxAge: 400 } } })
+    const cookie = await app.login('ada')
+    const { client, context } = await connect(app, cookie)
+    const first = Date.parse(context.session.cookie.expires!)
+    while (Date.now() < first + 400) {
+      expect(await (await app.call('GET', '/me', cookie)).json()).toEqual({ user: 'ada' })
+      await new Promise((resolve) => setTimeout(resolve, 40))
+    }
+    expect(context.ended).toBeUndefined()
+    const last = Date.parse(context.session.cookie.expires!)
+    expect(last).toBeGreaterThan(first)
+    expect((await client.closed).code).toBe(4401)
+    expect(Date.now()).toBeGreaterThanOrEqual(last)
+  })
+})
+
+describe('the time to look at a session', () => {
+  /** The store's clock and the bridge's are one, and the test turns it. */
+  function fakeTime() {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance', 'Date'] })
+    atEnd(() => vi.useRealTimers())
+  }
+
+  /** Turns the clock in small steps, and lets everything come to rest in between. */
+  async function pass(ms: number, stepMs = 500): Promise<void> {
+    for (let passed = 0; passed < ms; passed += stepMs) {
+      vi.advanceTimersByTime(Math.min(stepMs, ms - passed))
+      await rest(6)
+    }
+  }
+
+  it('is its expiry, to the millisecond, and needs no call before', async () => {
+    fakeTime()
+    const { store, bind } = startBridge({ revalidateMs: 1_000_000 })
+    store.set('id', record({}, 60_000))
+    const { context, connection } = await bind('id')
+    await rest()
+    const get = vi.spyOn(store, 'get')
+    await pass(59_999, 1_000)
+    expect(get).not.toHaveBeenCalled()
+    await pass(1)
+    expect(context.ended).toEqual({ reason: 'expired', code: 4401 })
+    expect(connection.closings).toEqual([{ code: 4401, reason: 'expired' }])
+    expect(get).toHaveBeenCalledTimes(1)
+  })
+
+  it('moves with every touch that is heard', async () => {
+    fakeTime()
+    const { store, bind } = startBridge({ revalidateMs: 1_000_000 })
+    store.set('id', record({}, 60_000))
+    const { context } = await bind('id')
+    for (let minutes = 0; minutes < 10; minutes += 1) {
+      await pass(45_000, 5_000)
+      store.touch?.('id', record({}, 60_000))
+      await rest()
+    }
+    expect(context.ended).toBeUndefined()
+    await pass(59_999, 5_000)
+    expect(context.ended).toBeUndefined()
+    await pass(1)
+    expect(context.ended?.reason).toBe('expired')
+  })
+
+  it('comes once for a touch that nobody could hear, and then with the new expiry', async () => {
+    fakeTime()
+    const data = new Map<string, { json: string; expiresAt: number }>()
+    const { store, bind } = startBridge({ store: new TtlStore(data), revalidateMs: 30_000 })
+    store.set('id', record({}, 60_000))
+    const { context } = await bind('id')
+    await pass(50_000, 5_000)
+    new TtlStore(data).set('id', record({}, 60_000))
+    await pass(59_000, 1_000)
+    expect(context.ended).toBeUndefined()
+    await pass(1_000)
+    expect(context.ended?.reason).toBe('expired')
+  })
+
+  it('says nothing by itself: a record with a stale date is a live session where the store still has it', async () => {
+    fakeTime()
+    const data = new Map<string, { json: string; expiresAt: number }>()
+    const { store, bind } = startBridge({ store: new TtlStore(data), revalidateMs: 30_000, keepAlive: 'never' })
+    store.set('id', record({}, 60_000))
+    const { context } = await bind('id')
+    // Another process touches: the key's expiry moves, the record's date does not.
+    const other = new TtlStore(data)
+    for (let round = 0; round < 6; round += 1) {
+      await pass(45_000, 5_000)
+      other.touch('id', record({}, 60_000))
+    }
+    expect(JSON.parse(data.get('id')!.json)).toMatchObject({ cookie: { expires: context.session.cookie.expires } })
+    expect(Date.parse(context.session.cookie.expires!)).toBeLessThan(Date.now())
+    expect(context.ended).toBeUndefined()
+    // It ends when the store has it no more, and revalidation finds that out.
+    await pass(60_000 + 30_000, 5_000)
+    expect(context.ended?.reason).toBe('expired')
+  })
+
+  it('follows the touches of this process where the record’s date stays behind', async () => {
+    fakeTime()
+    const { store, bind } = startBridge({ store: new TtlStore(), revalidateMs: 1_000_000 })
+    store.set('id', record({}, 60_000))
+    const { context } = await bind('id')
+    for (let round = 0; round < 6; round += 1) {
+      await pass(45_000, 5_000)
+      store.touch?.('id', record({}, 60_000))
+      await rest()
+    }
+    expect(context.ended).toBeUndefined()
+    await pass(60_000, 5_000)
+    expect(context.ended?.reason).toBe('expired')
+  })
+
+  it('comes again within two seconds for a store that keeps time in whole ones', async () => {
+    fakeTime()
+    const store = new TtlStore()
+    const set = store.set.bind(store)
+    Object.assign(store, {
+      set(...[sessionID, session, callback]: Parameters<TtlStore['set']>) {
+        set(sessionID, session, callback)
+        const kept = store.data.get(sessionID)
+        // As connect-redis hands it to EXPIRE.
+        if (kept !== undefined) kept.expiresAt = Date.now() + Math.ceil((kept.expiresAt - Date.now()) / 1_000) * 1_000
+      },
+    })
+    const { bind } = startBridge({ store, revalidateMs: 1_000_000 })
+    store.set('id', record({}, 60_300))
+    const { context } = await bind('id')
+    await pass(60_800, 100)
+    expect(context.ended).toBeUndefined()
+    await pass(1_000, 100)
+    expect(context.ended?.reason).toBe('expired')
+  })
+
+  it('is none for a session that does not expire', async () => {
+    fakeTime()
+    const { store, bind } = startBridge({ revalidateMs: 2 ** 31 - 1 })
+    store.set('id', record())
+    const { context } = await bind('id')
+    await rest()
+    const get = vi.spyOn(store, 'get')
+    await pass(3_600_000 * 24, 3_600_000)
+    expect(context.ended).toBeUndefined()
+    expect(get).not.toHaveBeenCalled()
+  })
+})
+
+describe('all timers together', () => {
+  it('are as many for a thousand sessions as for one', async () => {
+    const { bridge, store, bind } = startBridge()
+    const timers = watchTimers()
+    const counts: number[] = []
+    for (let index = 0; index < 1_000; index += 1) {
+      store.set(`id ${index}`, record({}, 60_000 + ((index * 7919) % 1_000)))
+      await bind(`id ${index}`)
+      if (index === 0 || index === 999) {
+        await rest()
+        counts.push(timers.count)
+      }
+    }
+    expect(bridge.stats()).toMatchObject({ sockets: 1_000, sessions: 1_000 })
+    // Expiry, revalidation, the deadline of store calls, that of handshakes.
+    expect(counts[0]).toBeLessThanOrEqual(4)
+    expect(counts[1]).toBeLessThanOrEqual(4)
+    await bridge.close()
+    await rest()
+    expect(timers.count).toBe(0)
+  })
+
+  it('hold no process open', async () => {
+    const before = process.getActiveResourcesInfo().filter((resource) => resource === 'Timeout').length
+    const { store, bind } = startBridge({ store: new MemoryStore() })
+    for (let index = 0; index < 10; index += 1) {
+      store.set(`id ${index}`, record({}, 60_000))
+      await bind(`id ${index}`)
+    }
+    expect(process.getActiveResourcesInfo().filter((resource) => resource === 'Timeout')).toHaveLength(before)
+  })
+})
+
+describe('an expiry that moves while a check is under way', () => {
+  it('ends nobody', async () => {
+    const app = await startApp({ session: { cookie: { maxAge: 150 } } })
+    const cookie = await app.login('ada')
+    const client = await open(app.wsUrl, { cookie })
+    const [context] = [...app.bridge.connections()]
+    const touch = setInterval(() => void app.call('GET', '/me', cookie), 20)
+    const changed = once(context!, 'end').then(() => 'ended')
+    expect(await Promise.race([changed, new Promise((resolve) => setTimeout(resolve, 600))])).toBeUndefined()
+    clearInterval(touch)
+    expect(await endOf(context!)).toMatchObject({ reason: 'expired' })
+    expect((await client.closed).code).toBe(4401)
+  })
+})

@@ -1,0 +1,196 @@
+import { once } from 'node:events'
+import { beforeEach, describe, expect, it, vi } from 'vitest'
+import type { KeepAliveMode } from 'ws-session-bridge'
+import { startApp } from '../support/app.js'
+import { atEnd } from '../support/at-end.js'
+import { record, rest, startBridge } from './bound.js'
+import { connect, endOf } from './connected.js'
+import { TtlStore } from './ttl-store.js'
+
+/** A bridge on a store whose touches are counted. */
+function start(keepAlive?: KeepAliveMode) {
+  const store = new TtlStore()
+  const touch = vi.fn(store.touch)
+  Object.assign(store, { touch })
+  return { ...startBridge({ store, keepAlive, revalidateMs: 2 ** 31 - 1 }), store, touch }
+}
+
+/** Turns the clock, and lets everything come to rest. */
+async function pass(ms: number): Promise<void> {
+  vi.advanceTimersByTime(ms)
+  await rest(6)
+}
+
+describe('keepAlive', () => {
+  beforeEach(() => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance', 'Date'] })
+    atEnd(() => vi.useRealTimers())
+  })
+
+  it("'messages' is the default: the first touches at once, then one in a minute does", async () => {
+    const { store, bind, touch } = start()
+    store.set('id', record({}, 3_600_000))
+    const { connection } = await bind('id')
+    await rest()
+    expect(touch).not.toHaveBeenCalled()
+    connection.message()
+    await rest()
+    expect(touch).toHaveBeenCalledTimes(1)
+    expect(store.data.get('id')?.expiresAt).toBe(Date.now() + 3_600_000)
+    for (let second = 0; second < 59; second += 1) {
+      await pass(1_000)
+      connection.message()
+    }
+    await rest()
+    expect(touch).toHaveBeenCalledTimes(1)
+    await pass(1_000)
+    connection.message()
+    await rest()
+    expect(touch).toHaveBeenCalledTimes(2)
+  })
+
+  it("'messages' touches once in a quarter of a short maxAge", async () => {
+    const { store, bind, touch } = start('messages')
+    store.set('id', record({}, 8_000))
+    const { connection, context } = await bind('id')
+    for (let half = 0; half < 40; half += 1) {
+      connection.message()
+      await pass(500)
+    }
+    expect(context.ended).toBeUndefined()
+    expect(touch).toHaveBeenCalledTimes(10)
+  })
+
+  it("'messages' throttles for a session, not for each of its sockets", async () => {
+    const { store, bind, touch } = start('messages')
+    store.set('id', record({}, 3_600_000))
+    store.set('other', record({}, 3_600_000))
+    for (let tab = 0; tab < 5; tab += 1) {
+      const { connection } = await bind('id')
+      connection.message()
+    }
+    await rest()
+    expect(touch).toHaveBeenCalledTimes(1)
+    const { connection } = await bind('other')
+    connection.message()
+    await rest()
+    expect(touch.mock.calls.map(([sessionID]) => sessionID)).toEqual(['id', 'other'])
+  })
+
+  it("'messages' lets a silent session expire", async () => {
+    const { store, bind, touch } = start('messages')
+    store.set('id', record({}, 60_000))
+    const { context } = await bind('id')
+    await pass(60_000)
+    expect(context.ended?.reason).toBe('expired')
+    expect(touch).not.toHaveBeenCalled()
+  })
+
+  it("'messages' touches a session that does not expire once in a minute, too", async () => {
+    const { store, bind, touch } = start('messages')
+    store.set('id', record())
+    const { connection } = await bind('id')
+    for (let second = 0; second < 61; second += 1) {
+      connection.message()
+      await pass(1_000)
+    }
+    expect(touch).toHaveBeenCalledTimes(2)
+  })
+
+  it("'messages' revives nobody: a message of a session that is gone ends its sockets", async () => {
+    const { store, bind } = start('messages')
+    store.set('id', record({}, 60_000))
+    const { connection, context } = await bind('id')
+    await rest()
+    store.data.delete('id')
+    connection.message()
+    await rest()
+    expect(context.ended?.reason).toBe('destroyed')
+    expect(store.data.size).toBe(0)
+  })
+
+  it("'connected' keeps a session for as long as it has a socket, and no longer", async () => {
+    const { store, bind, touch } = start('connected')
+    store.set('id', record({}, 40_000))
+    const { connection, context } = await bind('id')
+    for (let second = 0; second < 400; second += 1) await pass(1_000)
+    expect(context.ended).toBeUndefined()
+    expect(touch.mock.calls.length).toBeGreaterThanOrEqual(39)
+    expect(touch.mock.calls.length).toBeLessThanOrEqual(41)
+    connection.disappear()
+    touch.mockClear()
+    await pass(60_000)
+    expect(touch).not.toHaveBeenCalled()
+    expect(store.data.get('id')?.expiresAt).toBeLessThan(Date.now())
+  })
+
+  it("'connected' touches at once where the session would not last to the first one", async () => {
+    const { store, bind, touch } = start('connected')
+    store.set('id', record({}, 40_000))
+    await pass(39_000)
+    const { context } = await bind('id')
+    await pass(1)
+    expect(touch).toHaveBeenCalledTimes(1)
+    await pass(5_000)
+    expect(context.ended).toBeUndefined()
+  })
+
+  it("'never' touches nothing, whatever is sent", async () => {
+    const { store, bind, touch } = start('never')
+    store.set('id', record({}, 60_000))
+    const { connection, context } = await bind('id')
+    for (let second = 0; second < 59; second += 1) {
+      connection.message()
+      await pass(1_000)
+    }
+    expect(context.ended).toBeUndefined()
+    await pass(1_000)
+    expect(context.ended?.reason).toBe('expired')
+    expect(touch).not.toHaveBeenCalled()
+  })
+
+  it('is no reason for a fault where the store fails, and ends nobody', async () => {
+    const { store, bind, touch, faults } = start('messages')
+    store.set('id', record({}, 60_000))
+    const { connection, context } = await bind('id')
+    touch.mockImplementationOnce((_id, _session, callback) => (callback as (error: Error) => void)(new Error('down')))
+    connection.message()
+    await rest()
+    expect(touch).toHaveBeenCalledTimes(1)
+    expect(context.ended).toBeUndefined()
+    expect(faults).toEqual([])
+  })
+})
+
+describe('a real socket', () => {
+  it('touches the session by its messages, and not by its handshake, its pings and its pongs', async () => {
+    const app = await startApp({ session: { cookie: { maxAge: 60_000 } } })
+    const cookie = await app.login('ada')
+    const touch = vi.spyOn(app.store, 'touch')
+    const { client, ws } = await connect(app, cookie)
+    client.ws.ping()
+    await once(ws, 'ping')
+    ws.ping()
+    await once(ws, 'pong')
+    await rest()
+    expect(touch).not.toHaveBeenCalled()
+    client.ws.send('hello')
+    await vi.waitUntil(() => touch.mock.calls.length === 1)
+    client.ws.send('hello again')
+    await once(ws, 'message')
+    await rest()
+    expect(touch).toHaveBeenCalledTimes(1)
+  })
+
+  it('that goes on sending outlives its maxAge', async () => {
+    const app = await startApp({ session: { cookie: { maxAge: 300 } } })
+    const { client, context } = await connect(app, await app.login('ada'))
+    const started = Date.now()
+    const sending = setInterval(() => client.ws.send('hello'), 20)
+    atEnd(() => clearInterval(sending))
+    await vi.waitUntil(() => context.ended !== undefined || Date.now() > started + 1_000, { timeout: 5_000 })
+    expect(context.ended).toBeUndefined()
+    clearInterval(sending)
+    expect(await endOf(context)).toMatchObject({ reason: 'expired' })
+  })
+})

@@ -1,0 +1,221 @@
+import { beforeEach, describe, expect, it, vi } from 'vitest'
+import { startApp } from '../support/app.js'
+import { atEnd } from '../support/at-end.js'
+import { record, rest, startBridge } from './bound.js'
+import { connect } from './connected.js'
+import { TtlStore } from './ttl-store.js'
+
+/** What a store can do instead of answering. */
+const failures: [string, (...args: unknown[]) => unknown][] = [
+  ['answers with an error', (...args) => (args.at(-1) as (error: Error) => void)(new Error('down'))],
+  [
+    'throws',
+    () => {
+      throw new Error('down')
+    },
+  ],
+  ['never answers', () => undefined],
+]
+
+describe('a store that is away', () => {
+  beforeEach(() => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance', 'Date'] })
+    atEnd(() => vi.useRealTimers())
+  })
+
+  async function pass(ms: number, stepMs = 250): Promise<void> {
+    for (let passed = 0; passed < ms; passed += stepMs) {
+      vi.advanceTimersByTime(stepMs)
+      await rest(6)
+    }
+  }
+
+  async function startWith(fail: (...args: unknown[]) => unknown) {
+    const store = new TtlStore()
+    const parts = startBridge({ store, unverifiedMs: 60_000 })
+    store.set('id', record({ user: 'ada' }))
+    const bound = await parts.bind('id')
+    await rest()
+    const { get } = store
+    const failing = vi.fn(fail)
+    return {
+      ...parts,
+      ...bound,
+      store,
+      failing,
+      goesAway: () => Object.assign(store, { get: failing }),
+      comesBack: () => Object.assign(store, { get }),
+    }
+  }
+
+  describe.each(failures)('and %s', (_what, fail) => {
+    it('ends nobody when it is back within unverifiedMs', async () => {
+      const { bridge, context, connection, goesAway, comesBack, faults } = await startWith(fail)
+      for (let outage = 0; outage < 3; outage += 1) {
+        goesAway()
+        bridge.check('id')
+        await pass(50_000)
+        comesBack()
+        await pass(30_000)
+      }
+      expect(context.ended).toBeUndefined()
+      expect(connection.closings).toEqual([])
+      expect(faults).toEqual([])
+    })
+
+    it('ends the sockets with 1013 when it is away for longer', async () => {
+      const { bridge, context, connection, goesAway } = await startWith(fail)
+      goesAway()
+      bridge.check('id')
+      await pass(59_000)
+      expect(context.ended).toBeUndefined()
+      // A store that never answers is known to be away when the deadline of a call has passed, at the first and at the last.
+      await pass(12_000)
+      expect(context.ended).toEqual({ reason: 'unverified', code: 1013 })
+      expect(connection.closings).toEqual([{ code: 1013, reason: 'unverified' }])
+      expect(bridge.stats()).toMatchObject({ sockets: 0, sessions: 0, ended: { unverified: 1 } })
+    })
+
+    it('ends them with 4401 when it comes back without the session', async () => {
+      const { bridge, store, context, goesAway, comesBack } = await startWith(fail)
+      goesAway()
+      bridge.check('id')
+      await pass(20_000)
+      store.data.delete('id')
+      comesBack()
+      await pass(30_000)
+      expect(context.ended).toEqual({ reason: 'destroyed', code: 4401 })
+    })
+
+    it('is found to be away without any report, by revalidation', async () => {
+      const { context, goesAway } = await startWith(fail)
+      goesAway()
+      await pass(100_000)
+      expect(context.ended?.reason).toBe('unverified')
+    })
+
+    it('is asked with growing pauses, not more often the longer it is away', async () => {
+      const { bridge, goesAway, failing } = await startWith(fail)
+      goesAway()
+      const calls: number[] = []
+      for (let ten = 0; ten < 5; ten += 1) {
+        failing.mockClear()
+        if (ten === 0) bridge.check('id')
+        await pass(10_000, 50)
+        calls.push(failing.mock.calls.length)
+      }
+      expect(calls[0]).toBeGreaterThanOrEqual(2)
+      expect(calls[0]).toBeLessThanOrEqual(15)
+      expect(Math.max(...calls.slice(2))).toBeLessThanOrEqual(4)
+      expect(Math.min(...calls)).toBeGreaterThanOrEqual(0)
+    })
+  })
+
+  it('starts a new count when it was back in between', async () => {
+    const { bridge, context, goesAway, comesBack } = await startWith(failures[0]![1])
+    goesAway()
+    bridge.check('id')
+    await pass(40_000)
+    comesBack()
+    await pass(11_000)
+    goesAway()
+    bridge.check('id')
+    await pass(59_000)
+    expect(context.ended).toBeUndefined()
+    await pass(12_000)
+    expect(context.ended?.reason).toBe('unverified')
+  })
+
+  it('is not asked while it says that it is disconnected, and everything is checked when it is back', async () => {
+    const { store, context, bridge } = await startWith(failures[0]![1])
+    const get = vi.spyOn(store, 'get')
+    store.emit('disconnect')
+    bridge.check('id')
+    await pass(20_000)
+    expect(get).not.toHaveBeenCalled()
+    expect(context.ended).toBeUndefined()
+    store.data.delete('id')
+    store.emit('connect')
+    await rest()
+    expect(context.ended?.reason).toBe('destroyed')
+  })
+
+  it('ends everybody with 1013 when it stays disconnected', async () => {
+    const { store, context } = await startWith(failures[0]![1])
+    store.emit('disconnect')
+    await pass(100_000)
+    expect(context.ended?.reason).toBe('unverified')
+  })
+
+  it('can be told apart from a session that is gone by the write that finds it', async () => {
+    const { context, goesAway } = await startWith(failures[0]![1])
+    goesAway()
+    await expect(context.update(() => undefined)).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
+    expect(context.ended).toBeUndefined()
+  })
+})
+
+describe('a socket whose session cannot be checked', () => {
+  it('still gets its messages through, and is closed with 1013 after unverifiedMs', async () => {
+    const app = await startApp({
+      bridge: { unverifiedMs: 400, keepAlive: 'never' },
+      onConnection(ws, _request, context) {
+        ws.on('message', () => ws.send(String(context.session.user)))
+      },
+    })
+    const { client, context } = await connect(app, await app.login('ada'))
+    vi.spyOn(app.store, 'get').mockImplementation((_id, callback) => callback(new Error('down')))
+    app.bridge.check()
+    await rest()
+    client.ws.send('still there?')
+    expect(await client.next()).toBe('ada')
+    expect(await client.closed).toEqual({ code: 1013, reason: 'unverified' })
+    expect(context.ended).toEqual({ reason: 'unverified', code: 1013 })
+  })
+})
+
+describe('an authorize that throws for a connected socket', () => {
+  it('is a fault, counts as a check that failed, and ends the socket with 1013 in the end', async () => {
+    let broken = false
+    const app = await startApp({
+      bridge: {
+        unverifiedMs: 300,
+        authorize: () => {
+          if (broken) throw new Error('the directory is down')
+          return true
+        },
+      },
+    })
+    const cookie = await app.login('ada')
+    const { client } = await connect(app, cookie)
+    broken = true
+    await app.call('POST', '/set?key=role&value=guest', cookie)
+    expect(await client.closed).toEqual({ code: 1013, reason: 'unverified' })
+    expect(app.faults.length).toBeGreaterThanOrEqual(2)
+  })
+
+  it('leaves the socket open when it works again in time', async () => {
+    let broken = false
+    const asked: unknown[] = []
+    const app = await startApp({
+      bridge: {
+        authorize: ({ role }) => {
+          asked.push(role)
+          if (broken) throw new Error('the directory is down')
+          return true
+        },
+      },
+    })
+    const cookie = await app.login('ada')
+    const { context } = await connect(app, cookie)
+    broken = true
+    await app.call('POST', '/set?key=role&value=guest', cookie)
+    await vi.waitUntil(() => app.faults.length > 0)
+    broken = false
+    const before = asked.length
+    await vi.waitUntil(() => asked.length > before)
+    await rest()
+    expect(asked.at(-1)).toBe('guest')
+    expect(context.ended).toBeUndefined()
+  })
+})

@@ -1,0 +1,355 @@
+import type { SessionData } from 'express-session'
+import { describe, expect, it, vi } from 'vitest'
+import { SessionEndedError, StoreUnavailableError, type SessionDraft, type SessionSnapshot } from 'ws-session-bridge'
+import { startApp } from '../support/app.js'
+import { gatedStore } from '../support/gate.js'
+import { done, record, rest, startBridge } from './bound.js'
+import { ByHandLiveStore, stored } from './by-hand-live-store.js'
+import { connect } from './connected.js'
+import { TtlStore } from './ttl-store.js'
+
+const increment = (draft: SessionDraft): void => {
+  draft.views = (draft.views ?? 0) + 1
+}
+
+describe('update()', () => {
+  it('keeps every one of 1,000 increments by 50 writers at once, through contexts and by ID', async () => {
+    const { bridge, store, bind } = startBridge()
+    store.set('id', record({ views: 0 }))
+    const writers = []
+    for (let index = 0; index < 50; index += 1) writers.push(index % 2 === 0 ? (await bind('id')).context : undefined)
+    await Promise.all(
+      writers.map(async (context) => {
+        for (let round = 0; round < 20; round += 1) {
+          await (context === undefined ? bridge.update('id', increment) : context.update(increment))
+        }
+      }),
+    )
+    expect((await bridge.load('id'))?.views).toBe(1_000)
+  })
+
+  it('keeps them over real sockets, too', async () => {
+    const app = await startApp({
+      onConnection(ws, _request, context) {
+        ws.on('message', () => void context.update(increment).then(({ views }) => ws.send(String(views))))
+      },
+    })
+    const cookie = await app.login('ada')
+    const clients = []
+    for (let index = 0; index < 10; index += 1) clients.push((await connect(app, cookie)).client)
+    await Promise.all(
+      clients.map(async (client) => {
+        for (let round = 0; round < 20; round += 1) {
+          client.ws.send('+1')
+          await client.next()
+        }
+      }),
+    )
+    expect(await (await app.call('GET', '/me', cookie)).json()).toEqual({ user: 'ada', views: 200 })
+  })
+
+  it('hands over what is there now, and resolves to what is there then', async () => {
+    const { store, bind } = startBridge()
+    store.set('id', record({ user: 'ada', views: 1 }))
+    const { context } = await bind('id')
+    const drafts: SessionDraft[] = []
+    const session = await context.update((draft) => {
+      drafts.push(structuredClone(draft))
+      draft.views = 2
+    })
+    expect(drafts).toMatchObject([{ user: 'ada', views: 1 }])
+    expect(session).toMatchObject({ user: 'ada', views: 2 })
+    expect(context.session).toBe(session)
+    expect(Object.isFrozen(session)).toBe(true)
+  })
+
+  it('calls its function again where somebody has written since, with what that wrote', async () => {
+    const { store, hold } = gatedStore(startBridge().store)
+    const { bridge } = startBridge({ store })
+    store.set('id', record({ user: 'ada', views: 1 }))
+    const held = hold('get', 'answer')
+    const seen: (number | undefined)[] = []
+    const update = bridge.update('id', (draft) => {
+      seen.push(draft.views)
+      draft.role = 'admin'
+    })
+    await held.arrived
+    await done((callback) => store.set('id', record({ user: 'ada', views: 2 }), callback))
+    held.open()
+    expect(await update).toMatchObject({ user: 'ada', role: 'admin', views: 2 })
+    expect(seen.at(-1)).toBe(2)
+  })
+
+  it('loses nothing of an HTTP request that writes between its read and its write', async () => {
+    const { store, hold } = gatedStore(startBridge().store)
+    const app = await startApp({ store })
+    const cookie = await app.login('ada')
+    const { context } = await connect(app, cookie)
+    for (let round = 0; round < 20; round += 1) {
+      // The request's own load comes first.
+      const held = hold('get', 'answer')
+      const update = context.update(increment)
+      await held.arrived
+      await app.call('POST', `/set?key=role&value=role ${round}`, cookie)
+      held.open()
+      await update
+      expect(context.session).toMatchObject({ views: round + 1, role: `role ${round}` })
+    }
+    expect(await (await app.call('GET', '/me', cookie)).json()).toEqual({ user: 'ada', views: 20, role: 'role 19' })
+  })
+
+  it('loses nothing of writers who call the store themselves', async () => {
+    const { bridge, store } = startBridge()
+    store.set('id', record({ views: 0, role: '0' }))
+    // MemoryStore's own data, so that these writers read and write in one go.
+    const { sessions } = store as unknown as { sessions: Record<string, string> }
+    const others = async (): Promise<void> => {
+      for (let round = 0; round < 50; round += 1) {
+        const session = JSON.parse(sessions.id!) as SessionData
+        store.set('id', { ...session, role: String(Number(session.role) + 1) })
+        await new Promise(setImmediate)
+      }
+    }
+    const own = async (): Promise<void> => {
+      for (let round = 0; round < 20; round += 1) await bridge.update('id', increment)
+    }
+    await Promise.all([others(), others(), ...Array.from({ length: 10 }, own)])
+    expect(await bridge.load('id')).toMatchObject({ role: '100', views: 200 })
+  })
+
+  it.each<[string, (draft: SessionDraft) => unknown, new () => Error]>([
+    [
+      'throws',
+      () => {
+        throw new RangeError('the user’s own')
+      },
+      RangeError,
+    ],
+    ['returns a promise', async (draft) => void (draft.user = 'later'), TypeError],
+    ['returns another thenable', () => ({ then: () => undefined }), TypeError],
+    ['returns a promise that rejects', () => Promise.reject(new Error('nobody waits for it')), TypeError],
+    ['makes something that has no JSON', (draft) => Object.assign(draft, { big: 1n }), TypeError],
+    ['takes the cookie away', (draft) => Reflect.deleteProperty(draft, 'cookie') && undefined, TypeError],
+  ])('writes nothing where its function %s, and goes on working', async (_what, mutate, error) => {
+    const { bridge, store, bind } = startBridge()
+    store.set('id', record({ user: 'ada' }))
+    const { context } = await bind('id')
+    const set = vi.spyOn(store, 'set')
+    const failing = (draft: SessionDraft): undefined => {
+      draft.user = 'nobody'
+      return mutate(draft) as undefined
+    }
+    await expect(context.update(failing)).rejects.toThrow(error)
+    await expect(bridge.update('id', failing)).rejects.toThrow(error)
+    expect(set).not.toHaveBeenCalled()
+    expect(context.session).toMatchObject({ user: 'ada' })
+    await context.update(increment)
+    expect(await bridge.load('id')).toMatchObject({ user: 'ada', views: 1 })
+  })
+
+  it('ends nobody where its function throws a SessionEndedError of its own', async () => {
+    const { store, bind } = startBridge()
+    store.set('id', record())
+    const { context } = await bind('id')
+    const thrown = new SessionEndedError()
+    await expect(
+      context.update(() => {
+        throw thrown
+      }),
+    ).rejects.toBe(thrown)
+    await rest()
+    expect(context.ended).toBeUndefined()
+  })
+
+  it('ends the sockets of a session that it finds gone, and never makes one', async () => {
+    const data = new Map<string, { json: string; expiresAt: number }>()
+    const { bridge, store, bind } = startBridge({ store: new TtlStore(data) })
+    store.set('id', record())
+    const { context } = await bind('id')
+    await rest()
+    data.delete('id')
+    await expect(context.update(increment)).rejects.toMatchObject({ code: 'SESSION_ENDED' })
+    expect(context.ended?.reason).toBe('destroyed')
+    await expect(bridge.update('never was', increment)).rejects.toThrow(SessionEndedError)
+    expect(data.size).toBe(0)
+  })
+
+  it('does not call its function for a session that is gone', async () => {
+    const { bridge } = startBridge()
+    const mutate = vi.fn()
+    await expect(bridge.update('id', mutate)).rejects.toThrow(SessionEndedError)
+    expect(mutate).not.toHaveBeenCalled()
+  })
+
+  it('rejects with StoreUnavailableError when the store fails, and finds out what became of it', async () => {
+    const { store, bind, bridge } = startBridge()
+    store.set('id', record({ views: 0 }))
+    const { context } = await bind('id')
+    await rest()
+    // It wrote, and then said that it had failed.
+    const failed = new Error('timed out')
+    const set = store.set.bind(store)
+    vi.spyOn(store, 'set').mockImplementationOnce((sessionID, session, callback) => {
+      set(sessionID, session, () => callback?.(failed))
+    })
+    const error = await context.update(increment).catch((thrown: unknown) => thrown)
+    expect(error).toBeInstanceOf(StoreUnavailableError)
+    expect(error).toMatchObject({ cause: failed })
+    await vi.waitUntil(() => context.session.views === 1)
+    await context.update(increment)
+    expect((await bridge.load('id'))?.views).toBe(2)
+  })
+
+  it('goes on where a write never answers, when its deadline has passed', async () => {
+    const { store, bridge } = startBridge({ handshakeTimeoutMs: 50 })
+    store.set('id', record({ views: 0 }))
+    vi.spyOn(store, 'set').mockImplementationOnce(() => undefined)
+    const writes = [bridge.update('id', increment), bridge.update('id', increment)]
+    await expect(writes[0]).rejects.toThrow(StoreUnavailableError)
+    expect(await writes[1]).toMatchObject({ views: 1 })
+  })
+
+  it('does not mix up what it read with a write of its own', async () => {
+    const live = new ByHandLiveStore()
+    const { bind } = startBridge({ live })
+    const binding = bind('id')
+    await vi.waitUntil(() => live.gets.length === 1)
+    live.gets.shift()?.answer(stored(record({ views: 0 })))
+    const { context } = await binding
+    // A check is under way since bind(): it will say what was there before the update.
+    const [check] = live.gets.splice(0)
+    const changes: SessionSnapshot[] = []
+    context.on('change', (session) => changes.push(session))
+    await context.update(increment)
+    expect(context.session.views).toBe(1)
+    check?.answer(stored(record({ views: 0 })))
+    await rest()
+    expect(context.session.views).toBe(1)
+    expect(changes.map(({ views }) => views)).toEqual([1])
+  })
+
+  it('believes a late «gone», whatever was written since', async () => {
+    const live = new ByHandLiveStore()
+    const { bind } = startBridge({ live })
+    const binding = bind('id')
+    await vi.waitUntil(() => live.gets.length === 1)
+    live.gets.shift()?.answer(stored(record({ views: 0 })))
+    const { context } = await binding
+    const [check] = live.gets.splice(0)
+    await context.update(increment)
+    check?.answer(undefined)
+    await vi.waitUntil(() => context.ended !== undefined)
+    expect(context.ended?.reason).toBe('destroyed')
+  })
+})
+
+describe('refresh()', () => {
+  it('reads the store now, and tells of what it finds', async () => {
+    const data = new Map<string, { json: string; expiresAt: number }>()
+    const { store, bind } = startBridge({ store: new TtlStore(data) })
+    store.set('id', record({ user: 'ada' }))
+    const { context } = await bind('id')
+    await rest()
+    const changed = vi.fn()
+    context.on('change', changed)
+    new TtlStore(data).set('id', record({ user: 'grace' }))
+    expect(await context.refresh()).toMatchObject({ user: 'grace' })
+    expect(context.session.user).toBe('grace')
+    expect(changed).toHaveBeenCalledTimes(1)
+  })
+
+  it('ends the sockets of a session that is gone, and rejects', async () => {
+    const data = new Map<string, { json: string; expiresAt: number }>()
+    const { store, bind } = startBridge({ store: new TtlStore(data) })
+    store.set('id', record())
+    const { context } = await bind('id')
+    await rest()
+    data.delete('id')
+    await expect(context.refresh()).rejects.toThrow(SessionEndedError)
+    expect(context.ended?.reason).toBe('destroyed')
+  })
+
+  it('rejects with StoreUnavailableError when the store cannot be read, and ends nobody', async () => {
+    const { store, bind } = startBridge()
+    store.set('id', record())
+    const { context } = await bind('id')
+    await rest()
+    vi.spyOn(store, 'get').mockImplementationOnce((_id, callback) => callback(new Error('down')))
+    await expect(context.refresh()).rejects.toThrow(StoreUnavailableError)
+    expect(context.ended).toBeUndefined()
+  })
+
+  it('works on the context of authenticate() alone, too', async () => {
+    const { store, authenticate } = startBridge()
+    store.set('id', record({ user: 'ada' }))
+    const context = await authenticate('id')
+    store.set('id', record({ user: 'grace' }))
+    await rest()
+    expect(context.session.user).toBe('ada')
+    expect(await context.refresh()).toMatchObject({ user: 'grace' })
+    expect(context.session.user).toBe('grace')
+    await context.update(increment)
+    expect(context.session.views).toBe(1)
+  })
+})
+
+describe('touch()', () => {
+  it('puts off the expiry in the store', async () => {
+    const store = new TtlStore()
+    const { bind } = startBridge({ store })
+    store.set('id', record({}, 60_000))
+    const { context } = await bind('id')
+    const kept = store.data.get('id')!
+    kept.expiresAt -= 30_000
+    await context.touch()
+    expect(kept.expiresAt).toBeGreaterThan(Date.now() + 59_000)
+  })
+
+  it('rejects for a session that is gone, and ends its sockets', async () => {
+    const store = new TtlStore()
+    const { bind } = startBridge({ store })
+    store.set('id', record({}, 60_000))
+    const { context } = await bind('id')
+    await rest()
+    store.data.delete('id')
+    await expect(context.touch()).rejects.toThrow(SessionEndedError)
+    expect(context.ended?.reason).toBe('destroyed')
+    expect(store.data.size).toBe(0)
+  })
+})
+
+describe('a record whose own date is stale, in a store whose touch moves only its expiry', () => {
+  function startStale() {
+    const store = new TtlStore()
+    const { bridge, bind } = startBridge({ store })
+    // For an hour it has been touched: the record's date lies in the past, the session is alive.
+    const json = JSON.stringify(record({ views: 0 }, 60_000, -3_600_000))
+    store.data.set('id', { json, expiresAt: Date.now() + 50_000 })
+    return { store, bridge, bind }
+  }
+
+  it('is not deleted by update()', async () => {
+    const { store, bind, bridge } = startStale()
+    const { context } = await bind('id')
+    expect(await context.update(increment)).toMatchObject({ views: 1 })
+    expect(await bridge.update('id', increment)).toMatchObject({ views: 2 })
+    expect(store.data.get('id')?.expiresAt).toBeGreaterThan(Date.now() + 59_000)
+    expect(context.ended).toBeUndefined()
+  })
+
+  it('is not deleted by touch()', async () => {
+    const { store, bind } = startStale()
+    const { context } = await bind('id')
+    await context.touch()
+    expect(store.data.get('id')?.expiresAt).toBeGreaterThan(Date.now() + 59_000)
+    expect(context.ended).toBeUndefined()
+  })
+
+  it('is not deleted by what a message does', async () => {
+    const { store, bind } = startStale()
+    const { context, connection } = await bind('id')
+    connection.message()
+    await vi.waitUntil(() => (store.data.get('id')?.expiresAt ?? 0) > Date.now() + 59_000)
+    expect(context.ended).toBeUndefined()
+  })
+})

@@ -1,0 +1,184 @@
+import { MemoryStore, Store, type SessionData } from 'express-session'
+import { describe, expect, it, vi } from 'vitest'
+import { ExpressStore } from '../../src/store/express-store.js'
+import { record, rest } from '../live/bound.js'
+import { TtlStore } from '../live/ttl-store.js'
+import { atEnd } from '../support/at-end.js'
+import { gatedStore } from '../support/gate.js'
+
+function liveOn<S extends Store>(store: S) {
+  const live = new ExpressStore(store)
+  atEnd(() => live.close())
+  return { store, live }
+}
+
+/** What the LiveStore reads, which has to be there. */
+async function read(live: ExpressStore, sessionID = 'id') {
+  const found = await live.get(sessionID)
+  if (found === undefined) throw new Error('There is no such session')
+  return found
+}
+
+describe('get() on any store', () => {
+  it('gives back the very object it is given where nothing has changed', async () => {
+    const { store, live } = liveOn(new MemoryStore())
+    store.set('id', record({ user: 'ada' }, 60_000))
+    const first = await read(live)
+    expect(await live.get('id', first)).toBe(first)
+    store.set('id', record({ user: 'grace' }, 60_000))
+    expect(await live.get('id', first)).not.toBe(first)
+  })
+
+  it('says of an expiry what was heard of it, where the record’s date stays behind', async () => {
+    const { store, live } = liveOn(new TtlStore())
+    store.set('id', record({}, 10_000))
+    expect((await read(live)).expiresAt).toBeUndefined()
+    live.watch('id')
+    store.touch('id', record({}, 60_000))
+    expect((await read(live)).expiresAt).toBeGreaterThan(Date.now() + 59_000)
+    live.unwatch('id')
+    expect((await read(live)).expiresAt).toBeUndefined()
+  })
+})
+
+describe('replace() on any store', () => {
+  it('writes a real Session with a real Cookie, its maxAge renewed', async () => {
+    const { store, live } = liveOn(new MemoryStore())
+    store.set('id', record({ user: 'ada' }, 10_000))
+    const set = vi.spyOn(store, 'set')
+    const expected = await read(live)
+    const result = await live.replace('id', expected, record({ user: 'grace' }, 10_000, -60_000))
+    expect(result).toMatchObject({ replaced: { record: { user: 'grace' } } })
+    const [, session] = set.mock.calls[0] as unknown as [string, SessionData & { touch: unknown }]
+    expect(session.touch).toBeTypeOf('function')
+    expect(session.cookie.maxAge).toBeGreaterThan(9_000)
+  })
+
+  it('writes nothing over what it has not seen, and says what is there', async () => {
+    const { store, live } = liveOn(new MemoryStore())
+    store.set('id', record({ user: 'ada' }))
+    const expected = await read(live)
+    store.set('id', record({ user: 'grace' }))
+    const result = await live.replace('id', expected, record({ user: 'ada', role: 'admin' }))
+    expect(result).toMatchObject({ changed: { record: { user: 'grace' } } })
+    expect((await read(live)).record).toMatchObject({ user: 'grace' })
+  })
+
+  it('counts another maxAge as a change, and another date as none', async () => {
+    const { store, live } = liveOn(new MemoryStore())
+    store.set('id', record({}, 60_000))
+    const expected = await read(live)
+    store.set('id', record({}, 3_600_000))
+    expect(await live.replace('id', expected, record({ role: 'admin' }, 60_000))).toHaveProperty('changed')
+    store.set('id', record({}, 60_000))
+    store.touch('id', record({}, 60_000, 70_000))
+    expect(await live.replace('id', expected, record({ role: 'admin' }, 60_000))).toHaveProperty('replaced')
+  })
+
+  it('writes nothing for a session that is gone', async () => {
+    const { store, live } = liveOn(new MemoryStore())
+    store.set('id', record())
+    const expected = await read(live)
+    store.destroy('id')
+    const set = vi.spyOn(store, 'set')
+    expect(await live.replace('id', expected, record({ role: 'admin' }))).toBe('gone')
+    expect(set).not.toHaveBeenCalled()
+  })
+
+  it.each<[string, (store: Store) => unknown, object | string]>([
+    ['a write', (store) => store.set('id', record({ user: 'grace' })), { changed: { record: { user: 'grace' } } }],
+    ['a destroy', (store) => store.destroy('id'), 'gone'],
+    ['a clear', (store) => store.clear?.(), 'gone'],
+    ['a touch', (store) => store.touch?.('id', record({ user: 'ada' })), { replaced: { record: { role: 'admin' } } }],
+  ])('sees %s that comes while its own read is on the way', async (_what, act, expected) => {
+    const { store, hold } = gatedStore(new MemoryStore())
+    const { live } = liveOn(store)
+    store.set('id', record({ user: 'ada' }))
+    const held = await read(live)
+    const gate = hold('get', 'answer')
+    const replacing = live.replace('id', held, record({ user: 'ada', role: 'admin' }))
+    await gate.arrived
+    act(store)
+    gate.open()
+    const result = await replacing
+    if (typeof expected === 'string') expect(result).toBe(expected)
+    else expect(result).toMatchObject(expected)
+  })
+
+  it('sees them at any microtask between its read and its write', async () => {
+    for (let microtasks = 0; microtasks < 25; microtasks += 1) {
+      const { store, hold } = gatedStore(new MemoryStore())
+      const { live } = liveOn(store)
+      store.set('id', record())
+      const held = await read(live)
+      const gate = hold('get', 'answer')
+      const replacing = live.replace('id', held, record({ role: 'admin' }))
+      await gate.arrived
+      gate.open()
+      for (let passed = 0; passed < microtasks; passed += 1) await Promise.resolve()
+      store.destroy('id')
+      await replacing
+      await rest(2)
+      expect(await live.get('id')).toBeUndefined()
+    }
+  })
+
+  it('forgets what it has heard when nobody watches and nothing is written', async () => {
+    const { store, live } = liveOn(new MemoryStore())
+    const reports: unknown[] = []
+    live.onChange((sessionID) => reports.push(sessionID))
+    store.set('id', record())
+    await live.replace('id', await read(live), record({ role: 'admin' }))
+    await live.touch('id')
+    expect(reports).toEqual([])
+    live.watch('id')
+    store.destroy('id')
+    expect(reports).toEqual(['id'])
+    live.unwatch('id')
+    store.destroy('id')
+    expect(reports).toEqual(['id'])
+  })
+})
+
+describe('touch() on any store', () => {
+  it('hands over a session whose maxAge is renewed', async () => {
+    const { store, live } = liveOn(new TtlStore())
+    const json = JSON.stringify(record({ user: 'ada' }, 60_000, -3_600_000))
+    store.data.set('id', { json, expiresAt: Date.now() + 5_000 })
+    expect(await live.touch('id')).toBe('touched')
+    expect(store.data.get('id')?.expiresAt).toBeGreaterThan(Date.now() + 59_000)
+  })
+
+  it('is gone for a session that is gone, and makes none', async () => {
+    const { store, live } = liveOn(new TtlStore())
+    expect(await live.touch('id')).toBe('gone')
+    expect(store.data.size).toBe(0)
+  })
+
+  it('leaves a store alone that has no touch', async () => {
+    const set = vi.fn()
+    class Bare extends Store {
+      override get = (_id: string, callback: (error: unknown, session?: SessionData) => void): void => {
+        callback(null, record({}, 60_000))
+      }
+      override set = set
+      override destroy = (): void => undefined
+    }
+    const { live } = liveOn(new Bare())
+    expect(await live.touch('id')).toBe('touched')
+    expect(set).not.toHaveBeenCalled()
+  })
+
+  it('brings nobody back who went while its read was on the way', async () => {
+    const { store, hold } = gatedStore(new MemoryStore())
+    const { live } = liveOn(store)
+    store.set('id', record({}, 60_000))
+    const gate = hold('get', 'answer')
+    const touching = live.touch('id')
+    await gate.arrived
+    store.destroy('id')
+    gate.open()
+    expect(await touching).toBe('gone')
+    expect(await live.get('id')).toBeUndefined()
+  })
+})

@@ -1,0 +1,209 @@
+import { MemoryStore, Store, type SessionData } from 'express-session'
+import { describe, expect, it, vi } from 'vitest'
+import { hearStoreCalls } from '../../src/store/store-calls.js'
+import { done, record, rest, startBridge } from '../live/bound.js'
+
+type Method = 'set' | 'touch' | 'destroy' | 'clear'
+const methods: readonly Method[] = ['set', 'touch', 'destroy', 'clear']
+
+/** A store, and what its calls told. */
+function hear<S extends Store>(store: S) {
+  const told: (string | undefined)[] = []
+  const stop = hearStoreCalls(store, (sessionID) => told.push(sessionID))
+  return { store, told, stop }
+}
+
+describe('the calls made to a store', () => {
+  it('are told right after the call, and again when it was answered', async () => {
+    const { store, told } = hear(new MemoryStore())
+    const answered = done((callback) => store.set('id', record(), callback))
+    expect(told).toEqual(['id'])
+    await answered
+    expect(told).toEqual(['id', 'id'])
+  })
+
+  it('are told with the session that was written', () => {
+    const store = new MemoryStore()
+    const listener = vi.fn()
+    hearStoreCalls(store, listener)
+    const session = record({ user: 'ada' })
+    store.set('id', session)
+    store.touch('id', session)
+    store.destroy('id')
+    store.clear()
+    expect(listener.mock.calls).toEqual([
+      ['id', session],
+      ['id', session],
+      ['id', undefined],
+      [undefined, undefined],
+    ])
+  })
+
+  it('do what they did, with the same `this`, arguments, answer and result', () => {
+    class Odd extends Store {
+      readonly calls: unknown[] = []
+      override get = (): void => undefined
+      override set(...args: unknown[]): void {
+        this.calls.push(...args.slice(0, -1))
+        ;(args.at(-1) as (...answer: unknown[]) => void).call('this of the callback', 'error', 2, 3)
+        return 'a result' as never
+      }
+      override destroy(): void {
+        throw new RangeError('thrown')
+      }
+    }
+    const { store, told } = hear(new Odd())
+    const answers: unknown[] = []
+    const set: (...args: unknown[]) => unknown = store.set.bind(store)
+    const returned = set('id', 'extra', function (this: unknown, ...answer: unknown[]) {
+      answers.push(this, ...answer)
+    })
+    expect(returned).toBe('a result')
+    expect(store.calls).toEqual(['id', 'extra'])
+    expect(answers).toEqual(['this of the callback', 'error', 2, 3])
+    expect(() => {
+      store.destroy()
+    }).toThrow(RangeError)
+    expect(told).toEqual(['id', 'id', undefined])
+  })
+
+  it('are told once more when a promise settles, be it kept or broken', async () => {
+    class Promising extends Store {
+      override get = (): void => undefined
+      override set = (): void => Promise.resolve() as never
+      override destroy = (): void => Promise.reject(new Error('down')) as never
+    }
+    const { store, told } = hear(new Promising())
+    await (Reflect.apply(store.set, store, ['id', record()]) as unknown as Promise<void>)
+    await rest(1)
+    expect(told).toEqual(['id', 'id'])
+    await expect(Reflect.apply(store.destroy, store, ['id']) as unknown as Promise<void>).rejects.toThrow('down')
+    await rest(1)
+    expect(told).toEqual(['id', 'id', 'id', 'id'])
+  })
+
+  it('are told as any session’s where the ID is no string', () => {
+    const { store, told } = hear(new MemoryStore())
+    store.destroy(5 as never)
+    expect(told).toEqual([undefined])
+  })
+
+  it('get no callback put in where they have none', () => {
+    const store = new MemoryStore()
+    const set = vi.spyOn(store, 'set')
+    hear(store)
+    store.set('id', record())
+    expect(set.mock.calls[0]).toHaveLength(2)
+  })
+
+  it('are not made up where the store has no such method', () => {
+    class Bare extends Store {
+      override get = (): void => undefined
+      override set = (): void => undefined
+      override destroy = (): void => undefined
+    }
+    const { store } = hear(new Bare())
+    expect('touch' in store).toBe(false)
+    expect('clear' in store).toBe(false)
+  })
+})
+
+describe('the hooks on a store', () => {
+  it('hide from whoever lists its properties, and are gone when nobody listens', () => {
+    const store = new MemoryStore()
+    const names = Object.keys(store)
+    const { stop } = hear(store)
+    expect(Object.keys(store)).toEqual(names)
+    for (const method of methods) expect(store[method]).not.toBe(MemoryStore.prototype[method])
+    stop()
+    for (const method of methods) {
+      expect(Object.hasOwn(store, method)).toBe(false)
+      expect(store[method]).toBe(MemoryStore.prototype[method])
+    }
+  })
+
+  it('give a store its own property back as it was', () => {
+    const store = new MemoryStore()
+    const own = vi.fn()
+    Object.defineProperty(store, 'set', { value: own, enumerable: true, configurable: true, writable: false })
+    const before = Object.getOwnPropertyDescriptor(store, 'set')
+    const { stop } = hear(store)
+    store.set('id', record())
+    expect(own).toHaveBeenCalledTimes(1)
+    stop()
+    expect(Object.getOwnPropertyDescriptor(store, 'set')).toEqual(before)
+  })
+
+  it.each([
+    ['in the order they came', [0, 1, 2]],
+    ['in the opposite order', [2, 1, 0]],
+    ['in any order', [1, 2, 0]],
+  ])('tell all that listen, and go with the last of them: %s', (_order, order) => {
+    const store = new MemoryStore()
+    const heard = [hear(store), hear(store), hear(store)]
+    for (const [done, index] of order.entries()) {
+      store.set('id', record())
+      const told = heard.map((each) => each.told.length)
+      // Those that have stopped have heard no more.
+      expect(told).toEqual(heard.map((_, each) => Math.min(order.indexOf(each), done) + 1))
+      heard[index]!.stop()
+      heard[index]!.stop()
+    }
+    store.set('id', record())
+    expect(heard.map(({ told }) => told.length).sort()).toEqual([1, 2, 3])
+    expect(Object.hasOwn(store, 'set')).toBe(false)
+  })
+
+  it('leave a wrapper alone that somebody put on top, and tell nobody any more', () => {
+    const { store, told, stop } = hear(new MemoryStore())
+    const inner = store.set
+    const wrapper = vi.fn(function (this: MemoryStore, ...args: Parameters<MemoryStore['set']>) {
+      inner.apply(this, args)
+    })
+    store.set = wrapper
+    stop()
+    expect(store.set).toBe(wrapper)
+    store.set('id', record())
+    expect(wrapper).toHaveBeenCalledTimes(1)
+    expect(told).toEqual([])
+    expect(Reflect.get(store, 'sessions')).toHaveProperty('id')
+  })
+
+  it('work again under such a wrapper for the next that listens', () => {
+    const { store, stop } = hear(new MemoryStore())
+    const inner = store.set
+    store.set = function (...args) {
+      inner.apply(this, args)
+    }
+    stop()
+    const again = hear(store)
+    store.set('id', record())
+    expect(again.told.length).toBeGreaterThanOrEqual(1)
+    again.stop()
+    store.set('id', record())
+    expect(again.told.every((sessionID) => sessionID === 'id')).toBe(true)
+  })
+
+  it('do not keep the calls of others from a bridge when another bridge on the store closes', async () => {
+    const store = new MemoryStore()
+    const [first, second] = [startBridge({ store }), startBridge({ store })]
+    store.set('id', record({ user: 'ada' }))
+    const { context } = await second.bind('id')
+    await first.bridge.close()
+    store.set('id', record({ user: 'grace' }))
+    await vi.waitUntil(() => context.session.user === 'grace')
+    await second.bridge.close()
+    expect(Object.hasOwn(store, 'set')).toBe(false)
+  })
+
+  it('leave express-session’s own session methods at work', async () => {
+    const { store } = hear(new MemoryStore())
+    const request = { sessionID: 'id', sessionStore: store } as never
+    const session = store.createSession(request, record({ user: 'ada' }))
+    await done((callback) => session.save(callback))
+    const loaded = await new Promise<SessionData | null | undefined>((resolve) => {
+      store.get('id', (_error, found) => resolve(found))
+    })
+    expect(loaded).toMatchObject({ user: 'ada' })
+  })
+})
