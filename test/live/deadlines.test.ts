@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { DeadlineQueue, type Waiting } from '../../src/live/deadline-queue.js'
+import { DeadlineQueue, type Waiting } from '../../src/store/deadline-queue.js'
 import { Deadlines, type Due } from '../../src/live/deadlines.js'
 import { rest } from './bound.js'
 import { watchTimers } from './open-timers.js'
