@@ -297,8 +297,10 @@ class Bridge extends EventEmitter<SessionBridgeEvents> implements SessionBridge<
 
   async #close(): Promise<void> {
     this.#upgrader.shutDown()
-    await Promise.all([this.#sessions.close(), this.#refused.gone(), this.#refusedByClose?.gone()])
+    await this.#sessions.close()
     for (const detach of this.#detaches) detach()
+    // Those too who were refused while the sessions were being closed.
+    await Promise.all([this.#refused.gone(), this.#refusedByClose?.gone()])
   }
 }
 

@@ -38,7 +38,7 @@ export interface Counts {
 export interface SessionBridgeStats extends Counts {
   /** Handshakes under way. */
   readonly pending: number
-  /** Open connections of this process that have a session. */
+  /** Open connections of this process, anonymous ones included. */
   readonly sockets: number
   /** Sessions that these belong to. */
   readonly sessions: number

@@ -90,7 +90,8 @@ describe('the README', () => {
   })
 
   it('has a row for every close code that the bridge sends, and its names', () => {
-    expect(rowsOf('code').map(([closeCode]) => Number(closeCode))).toEqual([CloseCode.shutdown, CloseCode.failed])
+    const codes = new Set(rowsOf('code').map(([closeCode]) => Number(closeCode)))
+    expect(codes).toEqual(new Set(Object.values(CloseCode)))
     for (const [, name = ''] of readme.matchAll(/CloseCode\.(\w+)/g)) expect(CloseCode).toHaveProperty(name)
   })
 

@@ -77,7 +77,7 @@ describe("with anonymous: 'accept', a client", () => {
   it.each([
     ['unsigned', 'unsigned-cookie', () => 'connect.sid=anything'],
     ['forged', 'bad-signature', (app: App) => `${app.bridge.signedCookie('unknown').slice(0, -3)}xyz`],
-  ] as const)('with an %s cookie is refused all the same', async (_what, reason, cookie) => {
+  ] as const)('with a cookie that is %s is refused all the same', async (_what, reason, cookie) => {
     const app = await startApp({ bridge: anonymous })
     expect((await refused(app.wsUrl, { cookie: cookie(app) })).status).toBe(401)
     expect(app.refusals).toMatchObject([{ reason }])

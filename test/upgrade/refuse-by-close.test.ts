@@ -243,6 +243,30 @@ describe('a refused client that does not answer the close frame', () => {
     expect(gone).toEqual(['client', 'bridge'])
   })
 
+  it('is waited for by bridge.close() also if it came while that was under way', async () => {
+    const app = await startApp({ bridge: closing })
+    const [first, second] = [await app.login('ada'), await app.login('bob')]
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] })
+    atEnd(() => vi.useRealTimers())
+    const connection = once(app.bridge, 'accept')
+    const client = rawRequest(app.port, upgradeRequest({ cookie: first }), { allowHalfOpen: true })
+    await connection
+    const resolved = vi.fn()
+    const closed = app.bridge.close().then(resolved)
+    await client.receivedUntil('shutdown')
+    vi.advanceTimersByTime(500)
+    const late = rawRequest(app.port, upgradeRequest({ cookie: second }), { allowHalfOpen: true })
+    await late.receivedUntil('unavailable')
+    // The open socket is cut now, the late one half a second later.
+    const cut = once(client.socket, 'end')
+    vi.advanceTimersByTime(500)
+    await cut
+    await new Promise((resolve) => setImmediate(resolve))
+    expect(resolved).not.toHaveBeenCalled()
+    vi.advanceTimersByTime(500)
+    await closed
+  })
+
   it('is gone at once when it answers, and its timers with it', async () => {
     const { client, closed } = await refuseAndFreeze()
     const timers = vi.getTimerCount()
