@@ -65,6 +65,21 @@ describe('what is heard of Redis', () => {
     expect(await changed).toMatchObject({ role: 'admin' })
   })
 
+  it('takes no more rights than the README names', async () => {
+    const server = await startRedisServer()
+    const admin = await clientOf(server.url)
+    const commands = 'get set del expire mget pttl evalsha eval ping hello client|tracking'.split(' ')
+    await admin.sendCommand(['ACL', 'SETUSER', 'app', 'on', '>password', '~*', ...commands.map((name) => `+${name}`)])
+    const app = await startOnRedis({ url: `redis://app:password@127.0.0.1:${server.port}` })
+    const sessionID = app.bridge.readSessionID(await app.login('ada'))!
+    const { context, ended } = await app.connect(sessionID)
+    await context.update((draft) => void (draft.role = 'admin'))
+    await context.touch()
+    await context.destroy()
+    expect((await ended).reason).toBe('destroyed')
+    expect(app.faults).toEqual([])
+  })
+
   it('is what changed while the connection was down, too', async () => {
     const server = await startRedisServer()
     const app = await startOnRedis({ url: server.url })
