@@ -7,7 +7,10 @@ const slow = ['test/{consumers,e2e,fault,redis}/**/*.test.ts', 'test/**/*.redis.
 
 export default defineConfig({
   resolve: {
-    alias: [{ find: /^ws-session-bridge$/, replacement: fileURLToPath(new URL('src/index.ts', import.meta.url)) }],
+    alias: [
+      { find: /^ws-session-bridge$/, replacement: fileURLToPath(new URL('src/index.ts', import.meta.url)) },
+      { find: /^ws-session-bridge\/redis$/, replacement: fileURLToPath(new URL('src/redis.ts', import.meta.url)) },
+    ],
   },
   test: {
     pool: 'forks',

@@ -3,6 +3,11 @@
  * In: nothing. Out: error classes; none of their messages ever holds a session ID.
  */
 
+/** What was thrown, as an Error. */
+export function asError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error('Something that is no Error was thrown.', { cause: thrown })
+}
+
 /** The session is gone (logged out, expired, or never there), so it was neither read nor written. */
 export class SessionEndedError extends Error {
   readonly code = 'SESSION_ENDED'

@@ -7,6 +7,7 @@ import type { IncomingMessage } from 'node:http'
 
 import type { WebSocket } from 'ws'
 
+import { asError } from './errors.js'
 import type { SessionContext } from './live/context.js'
 import type { FaultKind, Reports } from './live/reports.js'
 import type { SessionSnapshot } from './store/snapshot.js'
@@ -99,7 +100,7 @@ export class Reporter implements Reports {
 
   fault(kind: FaultKind, error: unknown): void {
     this.#faults += 1
-    const fault = error instanceof Error ? error : new Error('Something that is no Error was thrown.', { cause: error })
+    const fault = asError(error)
     try {
       if (!this.#emitter.emit('fault', fault)) this.#warn(kind, fault)
     } catch (thrown) {

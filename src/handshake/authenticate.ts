@@ -4,6 +4,7 @@
  */
 import type { IncomingMessage } from 'node:http'
 
+import { asError } from '../errors.js'
 import { permits, type Authorize } from '../live/authorize.js'
 import type { FoundSession, HandshakeInfo, SessionContext } from '../live/context.js'
 import type { Reports } from '../live/reports.js'
@@ -134,8 +135,4 @@ function handshakeInfoOf(request: IncomingMessage & { originalUrl?: string }): H
     remoteAddress: socket?.remoteAddress,
     at: Date.now(),
   })
-}
-
-function asError(error: unknown): Error {
-  return error instanceof Error ? error : new Error('Something that is no Error was thrown.', { cause: error })
 }

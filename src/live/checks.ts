@@ -2,7 +2,7 @@
  * Whether the sessions are still what they were. Anything may ask for a check; only what the store then says counts.
  * In: reports, times to look, reads of others. Out: changed snapshots, new expiries, ends.
  */
-import { StoreUnavailableError } from '../errors.js'
+import { asError, StoreUnavailableError } from '../errors.js'
 import { CallDeadlines } from '../store/call-deadlines.js'
 import { snapshotOfStored } from '../store/clean-session.js'
 import type { StoredSession } from '../store/live-store.js'
@@ -216,10 +216,6 @@ export class Checks {
     live.pauseMs = Math.min(Math.max(live.pauseMs * 2, firstPauseMs), longestPauseMs)
     this.#parts.schedule(live)
   }
-}
-
-function asError(error: unknown): Error {
-  return error instanceof Error ? error : new Error('Something that is no Error was thrown.', { cause: error })
 }
 
 /* Asked meanwhile: what it asks about may have come after the read. */

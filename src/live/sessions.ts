@@ -111,6 +111,9 @@ export class Sessions {
       if (source instanceof LiveSession) keepAlive.activity(source)
     }
     store.onChange(checks.report)
+    store.onFault?.((error) => {
+      reports.fault('live-store', error)
+    })
   }
 
   // Before the 101 --------------------------------------------------------------------------------------------------

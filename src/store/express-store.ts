@@ -2,14 +2,15 @@
  * Any express-session Store as a LiveStore: by its own methods, and by hearing the calls that this process makes to it.
  * In: a Store with callbacks. Out: records, and reports that one may have changed.
  */
-import type { Session, SessionData, Store } from 'express-session'
+import type { SessionData, Store } from 'express-session'
 
 import { StoreUnavailableError } from '../errors.js'
 import { CleanSession, snapshotOfStored, usableSnapshotOf } from './clean-session.js'
+import { inflate } from './inflate.js'
 import type { LiveStore, ReplaceResult, StoredSession } from './live-store.js'
 import { isSameSession } from './same-session.js'
 import { settleOnce, type StoreCallback } from './settle-once.js'
-import { draftOf, snapshotOf, type SessionSnapshot } from './snapshot.js'
+import { snapshotOf } from './snapshot.js'
 import { hearStoreCalls, type StoreCall } from './store-calls.js'
 
 /**
@@ -51,7 +52,7 @@ export class ExpressStore implements LiveStore {
       if (snapshot === undefined) return 'gone'
       if (!isSameSession(snapshot, snapshotOfStored(expected)))
         return { changed: new CleanSession(snapshot, undefined) }
-      const session = this.#inflate(sessionID, next)
+      const session = inflate(this.#store, sessionID, next).touch()
       const { destroys } = heard
       await this.#call<unknown>((callback) => this.#store.set(sessionID, session, callback))
       // Somebody signed out meanwhile, and nobody knows which of the two calls the store has done first.
@@ -69,7 +70,7 @@ export class ExpressStore implements LiveStore {
       if (snapshot === undefined) return 'gone'
       // express-session leaves a store without `touch` alone.
       if (typeof this.#store.touch !== 'function') return 'touched'
-      const session = this.#inflate(sessionID, snapshot)
+      const session = inflate(this.#store, sessionID, snapshot).touch()
       await this.#call<unknown>((callback) => this.#store.touch?.(sessionID, session, callback))
       return 'touched'
     })
@@ -136,12 +137,6 @@ export class ExpressStore implements LiveStore {
   #call<T>(start: (callback: StoreCallback<T>) => unknown): Promise<T | undefined> {
     if (!this.#connected) return Promise.reject(new StoreUnavailableError('The session store is disconnected.'))
     return settleOnce(start)
-  }
-
-  /* As express-session hands a session to its store: a real Session with a real Cookie, its maxAge renewed. */
-  #inflate(sessionID: string, record: unknown): Session & SessionData {
-    const request = { sessionID, sessionStore: this.#store } as unknown as Parameters<Store['createSession']>[0]
-    return this.#store.createSession(request, draftOf(record as SessionSnapshot) as unknown as SessionData).touch()
   }
 
   #hear(sessionID: string): Heard {

@@ -38,6 +38,8 @@ export interface LiveStore {
   unwatch(sessionID: string): void
   /** Registers the one listener of reports. `undefined` instead of an ID: check everything that is watched. */
   onChange(listener: (sessionID: string | undefined) => void): void
+  /** Registers the one listener of what goes wrong outside any call; it becomes a `fault` of the bridge. */
+  onFault?(listener: (error: Error) => void): void
   /** Ends what the LiveStore has opened; the store's own client stays open. */
   close(): Promise<void>
 }

@@ -110,6 +110,8 @@ export async function startApp(options: AppOptions = {}): Promise<App> {
     async login(name, role) {
       const query = new URLSearchParams(role === undefined ? { name } : { name, role })
       const response = await call('POST', `/login?${query.toString()}`)
+      // express-session lets the last byte go when the session is saved.
+      await response.text()
       return cookieOf(response)
     },
   }

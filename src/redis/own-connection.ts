@@ -1,0 +1,76 @@
+/*
+ * Connections of the bridge's own, to where the session store's client is connected.
+ * In: that client. Out: open duplicates of it, with its settings, that neither queue nor come back by themselves.
+ */
+import type { RedisClientType } from 'redis'
+
+import type { CallDeadlines } from '../store/call-deadlines.js'
+
+export type RedisClient = RedisClientType
+type Overrides = Parameters<RedisClient['duplicate']>[0]
+
+/** A client that can be duplicated, and how long its duplicates may take for anything. */
+export interface ConnectionOptions {
+  readonly client: RedisClient
+  readonly deadlines: CallDeadlines
+  readonly timeoutMs: number
+}
+
+/**
+ * A duplicate of a client, yet to be connected. Its settings are the client's own (server, TLS, credentials, database,
+ * key prefix), but for what would make a command wait: whoever reads here has a deadline.
+ *
+ * @param settings for this one in particular
+ * @param onLost called when it is open no more, at least once
+ */
+export function duplicateOf(
+  { client, timeoutMs }: ConnectionOptions,
+  settings: object,
+  onLost: () => void,
+): RedisClient {
+  const overrides = {
+    emitInvalidate: false,
+    clientSideCache: undefined,
+    maintNotifications: 'disabled',
+    disableOfflineQueue: true,
+    pingInterval: undefined,
+    // Strings, whatever the client maps them to, and no AbortSignal for each command: the deadlines here cover more.
+    commandOptions: { timeout: undefined, typeMapping: {} },
+    // `socketTimeout` would end an idle connection.
+    socket: { ...client.options.socket, reconnectStrategy: false, connectTimeout: timeoutMs, socketTimeout: undefined },
+    ...settings,
+  }
+  const own = client.duplicate(overrides as unknown as Overrides) as unknown as RedisClient
+  // What an error says, the calls under way are told, too. After an error of the network there is no 'end'.
+  own.on('error', () => {
+    own.destroy()
+    onLost()
+  })
+  own.on('end', onLost)
+  return own
+}
+
+/** @throws {StoreUnavailableError} (rejects) if it cannot be connected in time; nothing is left of it then. */
+export async function connect(own: RedisClient, deadlines: CallDeadlines): Promise<void> {
+  const connecting = own.connect()
+  try {
+    await deadlines.within(() => connecting)
+  } catch (error) {
+    const destroy = (): void => {
+      own.destroy()
+    }
+    destroy()
+    // node-redis carries on with a TCP connection that opens after destroy().
+    connecting.then(destroy, destroy)
+    throw error
+  }
+}
+
+/**
+ * Whether an error is Redis' own answer, which begins with a word in capitals, and not the network's.
+ *
+ * By its text: the classes are those of whichever copy of the client the user has.
+ */
+export function isErrorReply(error: unknown): error is Error {
+  return error instanceof Error && /^(?!ERR max number of clients)[A-Z]{2,} /.test(error.message)
+}

@@ -1,0 +1,227 @@
+/*
+ * The LiveStore on connect-redis: hears of every change by Redis' client tracking, and writes by compare-and-set.
+ * In: a RedisStore. Out: its sessions, with its client, prefix, serializer and TTL.
+ */
+import type { RedisStore } from 'connect-redis'
+import type { SessionData } from 'express-session'
+
+import { StoreUnavailableError } from '../errors.js'
+import { asStoreError, CallDeadlines } from '../store/call-deadlines.js'
+import { inflate } from '../store/inflate.js'
+import type { LiveStore, ReplaceResult, StoredSession } from '../store/live-store.js'
+import { draftOf, type SessionSnapshot } from '../store/snapshot.js'
+import { Announcements } from './announcements.js'
+import { BatchReader } from './batch-reader.js'
+import { KeyWriter } from './key-writer.js'
+import type { RedisClient } from './own-connection.js'
+import { RedisSession, sessionOf, type RawSession } from './redis-session.js'
+import { TrackingConnection } from './tracking-connection.js'
+
+/** The options of {@link redisLiveStore}. */
+export interface RedisLiveStoreOptions {
+  /**
+   * How long any call to Redis may take, in ms. Default 2 000. A connection of the bridge's own that lets it pass is thrown
+   * away and opened again. Below `handshakeTimeoutMs`, so that a handshake is told the reason.
+   */
+  timeoutMs?: number | undefined
+}
+
+/** PTTL counts in whole ms and its answer takes a while: two that differ by no more say the same. */
+const expiryToleranceMs = 20
+
+/**
+ * A LiveStore for sessions that connect-redis keeps: every node hears of every change within milliseconds.
+ *
+ * Client, prefix, serializer, `ttl`, `disableTTL` and `disableTouch` are the store's own. It opens one connection, on first
+ * use, with the client's settings; what it writes goes through the client itself.
+ *
+ * @example
+ * ```ts
+ * const store = new RedisStore({ client })
+ * const bridge = createSessionBridge({ session: { ...sessionOptions, store }, live: redisLiveStore(store) })
+ * ```
+ * @throws {TypeError} for anything but a connect-redis store on a single server.
+ */
+export function redisLiveStore(store: RedisStore, options: RedisLiveStoreOptions = {}): LiveStore {
+  const { timeoutMs = 2_000 } = options
+  if (typeof timeoutMs !== 'number' || !(timeoutMs > 0 && timeoutMs < 2 ** 31)) {
+    throw new TypeError('redisLiveStore: `timeoutMs` must be a number of milliseconds above 0 and below 2^31.')
+  }
+  return new RedisLiveStore(store, clientOf(store), timeoutMs)
+}
+
+class RedisLiveStore implements LiveStore {
+  readonly #store: RedisStore
+  readonly #deadlines: CallDeadlines
+  readonly #connection: TrackingConnection
+  readonly #reader: BatchReader
+  readonly #writer: KeyWriter
+  readonly #announcements = new Announcements((sessionID) => {
+    this.#onChange(sessionID)
+  })
+  /** What the last session needed the next one needs, too: the sessions of one app are much alike. */
+  #asksExpiry: boolean
+  #onChange: (sessionID: string | undefined) => void = () => undefined
+  #onFault: (error: Error) => void = () => undefined
+
+  constructor(store: RedisStore, client: RedisClient, timeoutMs: number) {
+    this.#store = store
+    this.#asksExpiry = typeof store.ttl === 'function'
+    this.#deadlines = new CallDeadlines(timeoutMs)
+    const options = { client, timeoutMs, deadlines: this.#deadlines }
+    const prefix = String(client.options.keyPrefix ?? '') + store.prefix
+    this.#connection = new TrackingConnection(options, {
+      onInvalidate: (key) => {
+        if (key.startsWith(prefix)) this.#announcements.announce(key.slice(prefix.length))
+      },
+      onMissed: () => {
+        this.#announcements.announceAll()
+        this.#onChange(undefined)
+      },
+      onRefused: (cause) => {
+        this.#onFault(
+          new Error('Redis refuses CLIENT TRACKING: changes are not heard, and looked for every 30 s.', { cause }),
+        )
+      },
+    })
+    this.#reader = new BatchReader(this.#connection, timeoutMs)
+    this.#writer = new KeyWriter(options)
+  }
+
+  async get(sessionID: string, held?: StoredSession): Promise<StoredSession | undefined> {
+    const known = isRaw(held) ? held : undefined
+    const announced = this.#announcements.take(sessionID)
+    const isOverdue = known instanceof RedisSession && known.isOverdue
+    try {
+      const found = await this.#read(
+        sessionID,
+        announced || isOverdue || (known === undefined && this.#asksExpiry),
+        known,
+      )
+      if (announced && known !== undefined && found === known) this.#announcements.falseAlarm()
+      return found
+    } catch (error) {
+      if (announced) this.#announcements.announceAgain(sessionID)
+      throw asStoreError(error)
+    }
+  }
+
+  async replace(sessionID: string, expected: StoredSession, next: SessionData): Promise<ReplaceResult> {
+    if (!(expected instanceof RedisSession)) {
+      // Read by somebody else, or no session at all: nothing that one could compare with.
+      const current = await this.get(sessionID)
+      return current === undefined ? 'gone' : { changed: current }
+    }
+    const raw = this.#textOf(sessionID, expected, next)
+    const result = await this.#writer.replace(this.#keyOf(sessionID), expected.raw, raw)
+    if (result === 'gone') return 'gone'
+    if (result === 'replaced') {
+      this.#announcements.expectEcho()
+      return { replaced: await this.#parsed(raw, expected.expiresAt) }
+    }
+    // Bytes that are no UTF-8 come back as others: it would be tried for ever.
+    if (result.current === expected.raw) throw new StoreUnavailableError('The record is no text that can be compared.')
+    return { changed: await this.#parsed(result.current, undefined) }
+  }
+
+  async touch(sessionID: string): Promise<'touched' | 'gone'> {
+    const stored = await this.#read(sessionID, false, undefined)
+    if (!(stored instanceof RedisSession)) return 'gone'
+    const { disableTTL, disableTouch } = this.#store
+    if (disableTTL || disableTouch) return 'touched'
+    const seconds = secondsToLive(this.#store, inflate(this.#store, sessionID, stored.snapshot).touch())
+    return (await this.#writer.expire(this.#keyOf(sessionID), seconds)) ? 'touched' : 'gone'
+  }
+
+  async destroy(sessionID: string): Promise<void> {
+    await this.#writer.remove(this.#keyOf(sessionID))
+  }
+
+  watch(sessionID: string): void {
+    this.#announcements.watch(sessionID)
+  }
+
+  unwatch(sessionID: string): void {
+    this.#announcements.unwatch(sessionID)
+  }
+
+  onChange(listener: (sessionID: string | undefined) => void): void {
+    this.#onChange = listener
+  }
+
+  onFault(listener: (error: Error) => void): void {
+    this.#onFault = listener
+  }
+
+  async close(): Promise<void> {
+    const closed = this.#connection.close()
+    this.#reader.close()
+    this.#writer.close()
+    this.#announcements.close()
+    this.#deadlines.close()
+    await closed
+  }
+
+  async #read(sessionID: string, withExpiry: boolean, known: RawSession | undefined): Promise<RawSession | undefined> {
+    const { raw, expiresAt } = await this.#reader.read(this.#keyOf(sessionID), withExpiry)
+    // connect-redis takes an empty value for none.
+    if (raw === null || raw === '') return undefined
+    if (raw !== known?.raw) return await this.#readNew(sessionID, await this.#parsed(raw, expiresAt))
+    if (expiresAt === undefined || !(known instanceof RedisSession) || lastsAsKnown(known, expiresAt)) return known
+    return known.until(expiresAt)
+  }
+
+  async #readNew(sessionID: string, session: RawSession): Promise<RawSession | undefined> {
+    if (!(session instanceof RedisSession)) return session
+    this.#asksExpiry = typeof this.#store.ttl === 'function' || session.isUndated
+    if (session.expiresAt !== undefined || !this.#asksExpiry) return session
+    return await this.#read(sessionID, true, session)
+  }
+
+  async #parsed(raw: string, expiresAt: number | undefined): Promise<RawSession> {
+    try {
+      return sessionOf(raw, await this.#store.serializer.parse(raw), expiresAt)
+    } catch (cause) {
+      throw new StoreUnavailableError("The session store's serializer could not read a record.", { cause })
+    }
+  }
+
+  /* As HTTP would write it. The cookie's date stays: the key keeps its expiry, and the date must never be later. */
+  #textOf(sessionID: string, expected: RedisSession, next: SessionData): string {
+    const draft = draftOf(next as unknown as SessionSnapshot)
+    draft.cookie.expires = expected.snapshot.cookie.expires
+    return this.#store.serializer.stringify(inflate(this.#store, sessionID, draft))
+  }
+
+  #keyOf(sessionID: string): string {
+    return this.#store.prefix + sessionID
+  }
+}
+
+function isRaw(stored: StoredSession | undefined): stored is RawSession {
+  return stored !== undefined && 'raw' in stored
+}
+
+/* Nothing that is over lasts as known: that it is not over is news. */
+function lastsAsKnown({ expiresAt }: RedisSession, found: number): boolean {
+  if (expiresAt === undefined) return false
+  return expiresAt === found || (expiresAt > Date.now() && Math.abs(expiresAt - found) <= expiryToleranceMs)
+}
+
+/** connect-redis' own rule (`getTTL`, which is private there). */
+function secondsToLive({ ttl }: RedisStore, session: SessionData): number {
+  if (typeof ttl === 'function') return ttl(session)
+  const { maxAge } = session.cookie
+  return typeof maxAge === 'number' ? Math.ceil(maxAge / 1000) : ttl
+}
+
+function clientOf(store: RedisStore): RedisClient {
+  const { client } = store as Partial<RedisStore>
+  if (typeof client !== 'object' || !('duplicate' in client) || typeof store.serializer !== 'object') {
+    throw new TypeError(
+      'redisLiveStore takes a connect-redis store (`new RedisStore({ client })`) on a client of `redis`.',
+    )
+  }
+  if ('masters' in client) throw new TypeError('redisLiveStore takes a store on a single server: a Cluster is no such.')
+  return client
+}

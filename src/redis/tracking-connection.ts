@@ -1,0 +1,187 @@
+/*
+ * The one connection that reads sessions, and on which Redis says which of them changed (CLIENT TRACKING).
+ * In: commands. Out: their answers in time, keys that changed, and word of every gap in the hearing.
+ */
+import { setTimeout as pause } from 'node:timers/promises'
+
+import { StoreUnavailableError } from '../errors.js'
+import { asStoreError } from '../store/call-deadlines.js'
+import { connect, duplicateOf, isErrorReply, type ConnectionOptions, type RedisClient } from './own-connection.js'
+
+/** What is heard on the connection. */
+export interface TrackingListener {
+  /** A key that was read here has changed, or has been touched. */
+  readonly onInvalidate: (key: string) => void
+  /** Changes may have been missed: the connection was lost, the database was flushed, or tracking is refused. */
+  readonly onMissed: () => void
+  /** Redis refuses to track; told once. */
+  readonly onRefused: (error: Error) => void
+}
+
+/** The connection was lost before the answer came; the command may be sent again on the next one. */
+export class ConnectionLostError extends StoreUnavailableError {}
+
+/** An idle connection is asked for a sign of life after so many deadlines: one that leads nowhere gives none by itself. */
+const deadlinesIdle = 5
+/** Without tracking, everything is to be checked this often. */
+const untrackedCheckMs = 30_000
+const longestPauseMs = 1_000
+/** A connection that was lost sooner than this is one more failure. */
+const soundMs = 1_000
+
+/** Opens on first use and stays open until `close`, by itself, with a fresh connection each time. */
+export class TrackingConnection {
+  readonly #options: ConnectionOptions
+  readonly #listener: TrackingListener
+  readonly #closing = new AbortController()
+  readonly #waiting: Waiter[] = []
+  #client: RedisClient | undefined
+  /** Why the last attempt failed; until another succeeds, nobody waits. */
+  #failure: StoreUnavailableError | undefined
+  #running: Promise<void> | undefined
+  #openedBefore = false
+  #refused = false
+  #answeredAt = 0
+
+  constructor(options: ConnectionOptions, listener: TrackingListener) {
+    this.#options = options
+    this.#listener = listener
+  }
+
+  /**
+   * Sends commands, and waits for their answers no longer than a deadline; a connection that lets one pass is thrown away.
+   *
+   * @throws {ConnectionLostError} (rejects) if the connection was lost meanwhile.
+   * @throws {StoreUnavailableError} (rejects) if there is none, or no answer in time, or an error for an answer.
+   */
+  async ask<T>(send: (client: RedisClient) => Promise<T>): Promise<T> {
+    const client = this.#client ?? (await this.#opened())
+    const call = { isLate: false }
+    try {
+      const answer = await this.#options.deadlines.within(
+        () => send(client),
+        () => {
+          call.isLate = true
+          client.destroy()
+        },
+      )
+      this.#answeredAt = performance.now()
+      return answer
+    } catch (error) {
+      if (this.#client === client || call.isLate) throw error
+      throw new ConnectionLostError(undefined, { cause: error })
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort()
+    this.#client?.destroy()
+    this.#failWaiting(new StoreUnavailableError('The bridge is closed.'))
+    await this.#running
+  }
+
+  get #idleMs(): number {
+    return deadlinesIdle * this.#options.timeoutMs
+  }
+
+  get #isClosed(): boolean {
+    return this.#closing.signal.aborted
+  }
+
+  #opened(): Promise<RedisClient> {
+    if (this.#isClosed) return Promise.reject(new StoreUnavailableError('The bridge is closed.'))
+    if (this.#failure !== undefined) return Promise.reject(this.#failure)
+    this.#running ??= this.#keepOpen()
+    return new Promise((resolve, reject) => this.#waiting.push({ resolve, reject }))
+  }
+
+  async #keepOpen(): Promise<void> {
+    let failures = 0
+    while (!this.#isClosed) {
+      try {
+        const lasted = await this.#openOnce()
+        failures = lasted < soundMs ? failures + 1 : 0
+      } catch (error) {
+        failures += 1
+        this.#failure = asStoreError(error)
+        this.#failWaiting(this.#failure)
+      }
+      if (failures > 0) await this.#pause(failures)
+    }
+  }
+
+  /* Half of the pause is chance, so that the processes that lost the same server do not come back all at once. */
+  async #pause(failures: number): Promise<void> {
+    const longest = Math.min(25 * 2 ** failures, longestPauseMs)
+    const { signal } = this.#closing
+    await pause(longest * (0.5 + Math.random() / 2), undefined, { ref: false, signal }).catch(() => undefined)
+  }
+
+  /* Resolves when the connection is lost, to how long it was open. */
+  async #openOnce(): Promise<number> {
+    try {
+      return await this.#serve(await this.#connected({ RESP: 3, emitInvalidate: true }), true)
+    } catch (error) {
+      const { cause } = asStoreError(error)
+      if (!isErrorReply(cause)) throw error
+      // What was refused is tracking if a connection without it is not.
+      const untracked = await this.#connected({})
+      if (!this.#refused) this.#listener.onRefused(cause)
+      this.#refused = true
+      return await this.#serve(untracked, false)
+    }
+  }
+
+  async #connected(settings: object): Promise<Connection> {
+    let lose!: () => void
+    const lost = new Promise<void>((resolve) => (lose = resolve))
+    const client = duplicateOf(this.#options, settings, () => {
+      if (this.#client === client) this.#client = undefined
+      lose()
+    })
+    client.on('invalidate', (key: Buffer | string | null) => {
+      if (key === null) this.#listener.onMissed()
+      else this.#listener.onInvalidate(key.toString())
+    })
+    await connect(client, this.#options.deadlines)
+    return { client, lost }
+  }
+
+  async #serve({ client, lost }: Connection, tracked: boolean): Promise<number> {
+    const openedAt = performance.now()
+    // Closed, or lost again, before this turn came.
+    if (this.#isClosed) client.destroy()
+    if (!client.isReady) return 0
+    this.#client = client
+    this.#failure = undefined
+    for (const { resolve } of this.#waiting.splice(0)) resolve(client)
+    if (this.#openedBefore) this.#listener.onMissed()
+    this.#openedBefore = true
+    const timers = [setInterval(this.#beat, this.#idleMs)]
+    if (!tracked) timers.push(setInterval(this.#listener.onMissed, untrackedCheckMs))
+    for (const timer of timers) timer.unref()
+    await lost
+    for (const timer of timers) clearInterval(timer)
+    return performance.now() - openedAt
+  }
+
+  readonly #beat = (): void => {
+    if (performance.now() - this.#answeredAt < this.#idleMs) return
+    this.ask((client) => client.ping()).catch(() => undefined)
+  }
+
+  #failWaiting(error: Error): void {
+    for (const { reject } of this.#waiting.splice(0)) reject(error)
+  }
+}
+
+interface Connection {
+  readonly client: RedisClient
+  /** Resolves when it is open no more. */
+  readonly lost: Promise<void>
+}
+
+interface Waiter {
+  readonly resolve: (client: RedisClient) => void
+  readonly reject: (error: Error) => void
+}

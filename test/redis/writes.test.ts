@@ -1,0 +1,137 @@
+import { createClient } from 'redis'
+import { RedisStore } from 'connect-redis'
+import { Cookie } from 'express-session'
+import { describe, expect, it } from 'vitest'
+import { SessionEndedError } from 'ws-session-bridge'
+import { redisLiveStore } from 'ws-session-bridge/redis'
+import { snapshotOfStored } from '../../src/store/clean-session.js'
+import { atEnd } from '../support/at-end.js'
+import { startRedisServer, startRedisStore } from '../support/redis.js'
+import { changed, recordOf } from '../store/live-store-suite.js'
+import { startOnRedis } from './app-on-redis.js'
+
+describe('a write on Redis', () => {
+  it('revives nothing in 10,000 races of a destroy with an update', async () => {
+    const { client, prefix, store } = await startRedisStore()
+    const other = client.duplicate()
+    await other.connect()
+    atEnd(() => {
+      other.destroy()
+    })
+    const live = redisLiveStore(store)
+    atEnd(() => live.close())
+    const outcomes = { replaced: 0, changed: 0, gone: 0 }
+    const race = async (id: string) => {
+      await store.set(id, recordOf({ views: 0 }))
+      const held = (await live.get(id))!
+      const write = live.replace(id, held, changed(held, { views: 1 }))
+      const removed = other.del(prefix + id)
+      const result = await write
+      outcomes[result === 'gone' ? 'gone' : 'replaced' in result ? 'replaced' : 'changed'] += 1
+      await removed
+    }
+    for (let round = 0; round < 100; round += 1) {
+      await Promise.all(Array.from({ length: 100 }, (_, index) => race(`id${round}-${index}`)))
+    }
+    const revived: string[] = []
+    for await (const keys of client.scanIterator({ MATCH: `${prefix}*`, COUNT: 1000 })) revived.push(...keys)
+    expect(revived).toEqual([])
+    expect(outcomes.changed).toBe(0)
+    expect(outcomes.replaced + outcomes.gone).toBe(10_000)
+    // Both ways happened, else it was no race.
+    expect(Math.min(outcomes.replaced, outcomes.gone)).toBeGreaterThan(0)
+  })
+
+  it('goes on without scripts where they are forbidden, as exactly', async () => {
+    const server = await startRedisServer()
+    const admin = createClient({ url: server.url })
+    await admin.connect()
+    await admin.sendCommand(['ACL', 'SETUSER', 'app', 'on', '>password', '~*', '+@all', '-@scripting'])
+    admin.destroy()
+    const app = await startOnRedis({ url: `redis://app:password@127.0.0.1:${server.port}` })
+    await app.put('id', { views: 0 })
+    const other = redisLiveStore(app.store)
+    atEnd(() => other.close())
+    const increment = async () => {
+      let held = (await other.get('id'))!
+      for (;;) {
+        const { views = 0 } = snapshotOfStored(held)
+        const result = await other.replace('id', held, changed(held, { views: views + 1 }))
+        if (result === 'gone') throw new Error('It is gone')
+        if ('replaced' in result) return
+        held = result.changed
+      }
+    }
+    await Promise.all([
+      ...Array.from({ length: 25 }, increment),
+      ...Array.from({ length: 25 }, () =>
+        app.bridge.update('id', (draft) => void (draft.views = (draft.views ?? 0) + 1)),
+      ),
+    ])
+    expect(await app.bridge.load('id')).toMatchObject({ views: 50 })
+    expect(await app.client.pTTL(app.keyOf('id'))).toBeGreaterThan(30_000)
+    await app.client.del(app.keyOf('id'))
+    await expect(app.bridge.update('id', () => undefined)).rejects.toBeInstanceOf(SessionEndedError)
+    expect(await app.client.get(app.keyOf('id'))).toBeNull()
+  })
+
+  it('sends its script again to a server that has lost it', async () => {
+    const app = await startOnRedis({ url: (await startRedisServer()).url })
+    await app.put('id', { views: 0 })
+    for (let views = 1; views <= 3; views += 1) {
+      await app.client.scriptFlush()
+      expect(await app.bridge.update('id', (draft) => void (draft.views = views))).toMatchObject({ views })
+    }
+  })
+
+  it('fails over a record that is no text, rather than try for ever', async () => {
+    const app = await startOnRedis()
+    const text = JSON.stringify(recordOf({ user: 'ada?' }))
+    const bytes = Buffer.from(text)
+    bytes[bytes.indexOf('?')] = 0xff
+    await app.client.set(app.keyOf('id'), bytes)
+    await expect(app.bridge.update('id', (draft) => void (draft.user = 'eve'))).rejects.toMatchObject({
+      code: 'STORE_UNAVAILABLE',
+    })
+  })
+
+  it("is in the words of the store's own serializer, which gets a Session as from HTTP", async () => {
+    const { client, prefix } = await startRedisStore()
+    const kinds: unknown[] = []
+    const store = new RedisStore({
+      client,
+      prefix,
+      serializer: {
+        stringify: (session) => {
+          kinds.push(session.cookie instanceof Cookie ? 'a Cookie' : 'data')
+          return `v1 ${JSON.stringify(session)}`
+        },
+        parse: (text) => JSON.parse(text.slice(3)) as never,
+      },
+    })
+    const live = redisLiveStore(store)
+    atEnd(() => live.close())
+    await store.set('id', recordOf({ user: 'ada' }))
+    const held = (await live.get('id'))!
+    await live.replace('id', held, changed(held, { user: 'eve' }))
+    expect(await client.get(`${prefix}id`)).toMatch(/^v1 .*"user":"eve"/)
+    expect(kinds).toEqual(['a Cookie', 'a Cookie'])
+    expect(await store.get('id')).toMatchObject({ user: 'eve' })
+  })
+})
+
+describe('redisLiveStore', () => {
+  it.each([
+    ['nothing', undefined],
+    ['a client', createClient()],
+    ['a store of another kind', { get: () => undefined }],
+    ['a store on a cluster', new RedisStore({ client: { masters: [], duplicate: () => undefined } })],
+  ])('throws a TypeError for %s', (_what, store) => {
+    expect(() => redisLiveStore(store as RedisStore)).toThrow(TypeError)
+  })
+
+  it.each([0, -1, NaN, Infinity, '1'])('throws a TypeError for a timeoutMs of %s', (timeoutMs) => {
+    const store = new RedisStore({ client: createClient() })
+    expect(() => redisLiveStore(store, { timeoutMs: timeoutMs as number })).toThrow(/timeoutMs/)
+  })
+})
