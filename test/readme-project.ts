@@ -20,7 +20,17 @@ const compilerOptions = {
   // For speed: it is the README's code that is checked.
   skipLibCheck: true,
 }
-const packages = ['ws', 'express', 'express-session', 'cookie', 'cookie-signature', '@types']
+const packages = [
+  'ws',
+  'express',
+  'express-session',
+  'cookie',
+  'cookie-signature',
+  'redis',
+  '@redis',
+  'connect-redis',
+  '@types',
+]
 
 /** Writes each `name: code` as name.ts and compiles them; rejects with what the compiler said. Resolves to the folder. */
 export async function compileAsReader(sources: Readonly<Record<string, string>>): Promise<string> {
