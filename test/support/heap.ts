@@ -1,0 +1,12 @@
+// In: nothing. Out: what is on the heap after everything that nobody holds has been collected.
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+
+setFlagsFromString('--expose-gc')
+const collectGarbage = runInNewContext('gc') as () => void
+
+/** In bytes. */
+export function heapUsed(): number {
+  collectGarbage()
+  return process.memoryUsage().heapUsed
+}
