@@ -57,8 +57,6 @@ export class ClosingConnections {
     const { connection } = closable
     if (connection?.terminate !== undefined && !this.#terminated.delete(closable)) {
       this.#terminated.add(closable)
-      // It is closing already: it keeps the grace that it has.
-      if (closable.dueAt !== 0) return
       this.#cuts.add(closable)
       this.#safely(() => connection.terminate?.())
     }

@@ -65,6 +65,15 @@ export class Upgrader {
 
   /** Never throws. */
   handle(upgrade: Upgrade, destination: Destination): void {
+    const isHandled = this.#attempt(() => {
+      this.#handle(upgrade, destination)
+      return true
+    })
+    // Something was handed in that is no request or no socket.
+    if (!isHandled) (upgrade.socket as Partial<Duplex> | undefined)?.destroy?.()
+  }
+
+  #handle(upgrade: Upgrade, destination: Destination): void {
     const { request, socket } = upgrade
     const { wss } = destination
     if (!take(socket)) return

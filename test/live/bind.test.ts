@@ -182,6 +182,23 @@ describe('bind()', () => {
     expect(faults).toEqual([thrown])
   })
 
+  it.each(['onClose', 'onMessage'] as const)('throws what %s throws, and has counted nothing', async (method) => {
+    const { bridge, store, authenticate } = startBridge()
+    store.set('id', record())
+    const context = await authenticate('id')
+    const thrown = new Error('no such listener')
+    const broken = Object.assign(new PlainConnection(), {
+      [method]: () => {
+        throw thrown
+      },
+    })
+    expect(() => {
+      bridge.bind(context, broken)
+    }).toThrow(thrown)
+    expect(bridge.stats()).toMatchObject({ sockets: 0, sessions: 0, accepted: 0 })
+    expect([...bridge.connections()]).toEqual([])
+  })
+
   it('may end in the listener of accept', async () => {
     const { bridge, store, bind } = startBridge()
     store.set('id', record())

@@ -1,7 +1,10 @@
+import { MemoryStore } from 'express-session'
 import { describe, expect, it, vi } from 'vitest'
 import { SessionEndedError, StoreUnavailableError, type SessionContext, type SessionEnd } from 'ws-session-bridge'
 import { startApp, type App } from '../support/app.js'
 import { atEnd } from '../support/at-end.js'
+import { gatedStore } from '../support/gate.js'
+import { rest } from './bound.js'
 import { connect, endOf, sessionIDOf } from './connected.js'
 
 interface Written {
@@ -57,6 +60,31 @@ describe('writing in a close handler', () => {
     const { written } = await closed
     expect(await written).toMatchObject({ role: 'was here' })
     expect(await me(app, cookie)).toEqual({ user: 'ada', role: 'was here' })
+  })
+
+  it.each<['refresh' | 'destroy' | 'touch', 'get' | 'destroy']>([
+    ['refresh', 'get'],
+    ['destroy', 'destroy'],
+    ['touch', 'get'],
+  ])('has its answer of %s(), too, before close() resolves', async (method, call) => {
+    const { store, hold } = gatedStore(new MemoryStore())
+    const app = await startApp({ store })
+    const { context, ws } = await connect(app, await app.login('ada'))
+    await rest()
+    const answer = hold(call, 'answer')
+    const order: unknown[] = []
+    ws.on('close', () => {
+      context[method]().then(
+        () => order.push('answered'),
+        (error: unknown) => order.push(error),
+      )
+    })
+    const closed = app.bridge.close().then(() => order.push('closed'))
+    await answer.arrived
+    await rest()
+    answer.open()
+    await closed
+    expect(order).toEqual(['answered', 'closed'])
   })
 
   it.each<[string, number | undefined, (started: Started) => unknown]>([

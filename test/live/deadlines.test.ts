@@ -90,6 +90,20 @@ describe('deadlines', () => {
     )
   })
 
+  it('hand over ten thousand that are due together a hundred at a time, so that others get their turn', () => {
+    let due = 0
+    const deadlines = new Deadlines<Item>(() => void (due += 1))
+    for (let name = 0; name < 10_000; name += 1) deadlines.set(item(name), 10)
+    const slices: number[] = []
+    while (vi.getTimerCount() > 0) {
+      const before = due
+      vi.advanceTimersToNextTimer()
+      slices.push(due - before)
+    }
+    expect(due).toBe(10_000)
+    expect(Math.max(...slices)).toBeLessThanOrEqual(100)
+  })
+
   it('may be set anew by what they hand over', () => {
     const due: number[] = []
     const deadlines: Deadlines<Item> = new Deadlines<Item>((one) => {

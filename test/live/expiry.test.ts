@@ -1,7 +1,9 @@
 import { MemoryStore } from 'express-session'
 import { describe, expect, it, vi } from 'vitest'
 import { startApp } from '../support/app.js'
-import { record, rest, startBridge, stopClocks } from './bound.js'
+import { atEnd } from '../support/at-end.js'
+import { record, rest, startBridge, stopClocks, until } from './bound.js'
+import { ByHandLiveStore, stored } from './by-hand-live-store.js'
 import { connect } from './connected.js'
 import { watchTimers } from './open-timers.js'
 import { TtlStore } from './ttl-store.js'
@@ -193,5 +195,26 @@ describe('all timers together', () => {
       await bind(`id ${index}`)
     }
     expect(process.getActiveResourcesInfo().filter((resource) => resource === 'Timeout')).toHaveLength(before)
+  })
+})
+
+describe('an expiry that passes between a read and its use', () => {
+  it('ends nobody whom the store then still has', async () => {
+    vi.useFakeTimers({ toFake: ['Date'] })
+    atEnd(() => vi.useRealTimers())
+    const live = new ByHandLiveStore()
+    const { bridge, bind } = startBridge({ live })
+    const binding = bind('id')
+    await until(() => live.gets.length === 1)
+    live.gets.shift()?.answer(stored(record()))
+    const { context } = await binding
+    live.gets.shift()?.answer(stored(record()))
+    await rest()
+    bridge.check('id')
+    const expiresAt = Date.now() + 1
+    vi.setSystemTime(expiresAt + 1)
+    live.gets.shift()?.answer(stored(record(), expiresAt))
+    await rest()
+    expect(context.ended).toBeUndefined()
   })
 })

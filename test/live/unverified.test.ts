@@ -133,6 +133,23 @@ describe('a store that is away', () => {
     expect(context.ended?.reason).toBe('destroyed')
   })
 
+  it('is not what ends a demoted socket whose authorize never answers: that is told, and ends it with 1013', async () => {
+    const { store, bind, faults } = startBridge({
+      unverifiedMs: 60_000,
+      // A request comes with the handshake alone.
+      authorize: (_session, request) => request !== undefined || new Promise(() => undefined),
+    })
+    store.set('id', record({ role: 'admin' }))
+    const { context, connection } = await bind('id')
+    await rest()
+    store.set('id', record({ role: 'nobody' }))
+    await pass(59_000)
+    expect(context.ended).toBeUndefined()
+    expect(faults[0]).toMatchObject({ message: 'Option `authorize` did not answer in time.' })
+    await pass(20_000)
+    expect(connection.closings).toEqual([{ code: 1013, reason: 'unverified' }])
+  })
+
   it('ends everybody with 1013 when it stays disconnected', async () => {
     const { store, context } = await startWith(failures[0]![1])
     store.emit('disconnect')

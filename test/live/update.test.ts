@@ -6,7 +6,7 @@ import { gatedStore } from '../support/gate.js'
 import { done, record, rest, startBridge, until } from './bound.js'
 import { ByHandLiveStore, stored } from './by-hand-live-store.js'
 import { connect } from './connected.js'
-import { TtlStore } from './ttl-store.js'
+import { TtlStore, type Kept } from './ttl-store.js'
 
 const increment = (draft: SessionDraft): void => {
   draft.views = (draft.views ?? 0) + 1
@@ -152,6 +152,20 @@ describe('update()', () => {
     expect(context.session).toMatchObject({ user: 'ada' })
     await context.update(increment)
     expect(await bridge.load('id')).toMatchObject({ user: 'ada', views: 1 })
+  })
+
+  it('calls its function again with what the store has, where it threw at what another process has changed since', async () => {
+    const data = new Map<string, Kept>()
+    const { store, bind } = startBridge({ store: new TtlStore(data) })
+    store.set('id', record({ views: 1 }))
+    const { context } = await bind('id')
+    await rest()
+    new TtlStore(data).set('id', record({ views: 100 }))
+    const spend = (draft: SessionDraft): void => {
+      if ((draft.views ?? 0) < 10) throw new RangeError('not enough')
+      draft.views = (draft.views ?? 0) - 10
+    }
+    expect(await context.update(spend)).toMatchObject({ views: 90 })
   })
 
   it('ends nobody where its function throws a SessionEndedError of its own', async () => {

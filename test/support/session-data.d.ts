@@ -7,5 +7,6 @@ declare module 'express-session' {
     role?: string
     views?: number
     since?: Date
+    tenant?: string & { readonly __brand: 'tenant' }
   }
 }

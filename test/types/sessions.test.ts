@@ -10,6 +10,13 @@ describe('JsonOf, what JSON makes of a type', () => {
     expectTypeOf<JsonOf<{ a: 'x' | 'y'; b: 1; c: true }>>().toEqualTypeOf<{ a: 'x' | 'y'; b: 1; c: true }>()
   })
 
+  it('leaves branded strings and numbers as they are, so that they go on being strings and numbers', () => {
+    type UserID = string & { readonly __brand: 'UserID' }
+    type Cents = number & { readonly __brand: 'Cents' }
+    expectTypeOf<JsonOf<{ id: UserID; price: Cents }>>().toEqualTypeOf<{ id: UserID; price: Cents }>()
+    expectTypeOf<JsonOf<{ id: UserID }>['id']>().toExtend<string>()
+  })
+
   it('makes a string of a Date, and of what has a toJSON what that returns', () => {
     expectTypeOf<JsonOf<Date>>().toEqualTypeOf<string>()
     expectTypeOf<JsonOf<Date | number>>().toEqualTypeOf<string | number>()
@@ -76,6 +83,11 @@ describe('JsonOf, what JSON makes of a type', () => {
 })
 
 describe('a snapshot', () => {
+  it('has a branded string as a string', () => {
+    expectTypeOf<SessionSnapshot['tenant']>().toEqualTypeOf<SessionData['tenant']>()
+    expectTypeOf<SessionSnapshot['tenant']>().toExtend<string | undefined>()
+  })
+
   it('has the fields of SessionData, each of which may be missing', () => {
     expectTypeOf<SessionSnapshot['user']>().toEqualTypeOf<string | undefined>()
     expectTypeOf<SessionSnapshot['since']>().toEqualTypeOf<string | undefined>()

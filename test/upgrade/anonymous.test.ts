@@ -183,6 +183,28 @@ describe('an anonymous socket', () => {
     expect(message).not.toHaveBeenCalled()
   })
 
+  it.each<[string, AppOptions['onConnection']]>([
+    ['whose connection listener threw', undefined],
+    ['whose connection listener threw after its onConnection rejected', () => Promise.reject(new Error('rejected'))],
+  ])('%s is cut by bridge.close() if it does not answer', async (_what, onConnection) => {
+    const app = await startApp({ bridge: anonymous, ...(onConnection && { onConnection }) })
+    app.wss.on('connection', () => {
+      throw new Error('the listener is broken')
+    })
+    const client = rawRequest(app.port, upgradeRequest(), { allowHalfOpen: true })
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] })
+    try {
+      await client.receivedUntil('disconnected')
+      const closed = app.bridge.close()
+      // A grace for its answer, and another one for the 'close' of the socket that was cut.
+      await vi.advanceTimersByTimeAsync(2_000)
+      await closed
+    } finally {
+      vi.useRealTimers()
+    }
+    await vi.waitUntil(() => app.bridge.stats().sockets === 0, { interval: 2 })
+  })
+
   it('survives a bad frame: it closes, and nothing crashes', async () => {
     const app = await startApp({ bridge: anonymous })
     const { client } = await connectAs(app)

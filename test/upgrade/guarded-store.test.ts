@@ -185,3 +185,28 @@ describe('request.sessionStore', () => {
     expect((await answerTo((callback) => request.session.save(callback))).error).toBeNull()
   })
 })
+
+describe('request.session.save()', () => {
+  it('writes all that has changed since the last one that succeeded, after two that failed', async () => {
+    const app = await startApp()
+    const { request, context } = await connect(app)
+    const { session } = request
+    const save = () => answerTo((callback) => session.save(callback))
+    app.store.emit('disconnect')
+    session.views = 1
+    const first = save()
+    session.role = 'admin'
+    const second = save()
+    expect((await first).error).toBeInstanceOf(StoreUnavailableError)
+    expect((await second).error).toBeInstanceOf(StoreUnavailableError)
+    app.store.emit('connect')
+    session.since = new Date(0)
+    expect((await save()).error).toBeNull()
+    expect(await recordOf(app, context.sessionID)).toMatchObject({
+      user: 'ada',
+      views: 1,
+      role: 'admin',
+      since: new Date(0).toISOString(),
+    })
+  })
+})

@@ -20,6 +20,18 @@ async function startOwn(listener: (app: Awaited<ReturnType<typeof startApp>>) =>
 }
 
 describe('handleUpgrade in a listener of the user’s own', () => {
+  it('throws nothing at arguments that are no request and no socket', async () => {
+    const { bridge, wss, faults } = await startApp()
+    const handle = bridge.handleUpgrade.bind(bridge) as (...args: unknown[]) => void
+    expect(() => {
+      handle(wss, {}, {}, Buffer.alloc(0))
+    }).not.toThrow()
+    expect(() => {
+      handle(undefined, undefined, undefined, undefined)
+    }).not.toThrow()
+    expect(faults).toEqual([expect.any(TypeError), expect.any(TypeError)])
+  })
+
   it('lets in and refuses as a mount does', async () => {
     const { app, cookie, connected } = await startOwn(({ bridge, wss }) => (request, socket, head) => {
       bridge.handleUpgrade(wss, request, socket, head)

@@ -6,7 +6,8 @@ import { describe, expect, it, vi } from 'vitest'
 import type { RefusalReason } from 'ws-session-bridge'
 import { startApp, type AppOptions } from '../support/app.js'
 import { atEnd } from '../support/at-end.js'
-import { open } from '../support/client.js'
+import { open, refused } from '../support/client.js'
+import { ByHandLiveStore } from '../live/by-hand-live-store.js'
 import { gatedStore } from '../support/gate.js'
 import { rawRequest, upgradeRequest, type UpgradeRequestOptions } from '../support/raw-request.js'
 import { closing } from './raw-socket.js'
@@ -181,5 +182,22 @@ describe('a refused client that does not close', () => {
     const cookie = await app.login('ada')
     const next = await open(app.wsUrl, { cookie })
     expect(next.ws.readyState).toBe(next.ws.OPEN)
+  })
+})
+
+describe('a LiveStore whose watch throws', () => {
+  it('is told as a fault, and answered with 500', async () => {
+    const thrown = new Error('the watch is broken')
+    class Broken extends ByHandLiveStore {
+      override watch(): void {
+        throw thrown
+      }
+    }
+    const app = await startApp({ bridge: { live: new Broken() } })
+    const answer = await refused(app.wsUrl, { cookie: app.bridge.signedCookie('an ID') })
+    expect(answer.status).toBe(500)
+    expect(app.refusals).toMatchObject([{ reason: 'authorize-failed' }])
+    expect(app.faults).toEqual([thrown])
+    expect(app.bridge.stats()).toMatchObject({ pending: 0, sockets: 0, sessions: 0 })
   })
 })

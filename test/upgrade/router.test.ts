@@ -41,6 +41,12 @@ describe('the paths of one server', () => {
     expect(app.refusals).toEqual([{ reason: 'not-found', status: 404 }])
   })
 
+  it('may be given by a frozen RegExp', async () => {
+    const { app, reach } = await startRouted()
+    mount(app, 'room', Object.freeze(/^\/room$/g))
+    expect([await reach('/room'), await reach('/room')]).toEqual(['room', 'room'])
+  })
+
   it('are compared without the query string', async () => {
     const { app, reach } = await startRouted()
     mount(app, 'chat', '/chat')

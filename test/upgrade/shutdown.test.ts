@@ -3,6 +3,7 @@ import type { IncomingMessage } from 'node:http'
 import { Cookie } from 'express-session'
 import { describe, expect, it, vi } from 'vitest'
 import type { Refusal } from 'ws-session-bridge'
+import { ByHandLiveStore } from '../live/by-hand-live-store.js'
 import { startApp } from '../support/app.js'
 import { atEnd } from '../support/at-end.js'
 import { open, refused } from '../support/client.js'
@@ -82,6 +83,17 @@ describe('bridge.close()', () => {
     expect(get).not.toHaveBeenCalled()
     holdout.socket.destroy()
     await closed
+  })
+
+  it('resolves where the LiveStore cannot be closed, tells of it, and has taken the upgrade listener away', async () => {
+    const failed = new Error('it does not close')
+    class Stuck extends ByHandLiveStore {
+      override close = (): Promise<void> => Promise.reject(failed)
+    }
+    const app = await startApp({ bridge: { live: new Stuck() } })
+    await app.bridge.close()
+    expect(app.faults).toEqual([failed])
+    expect(app.server.listenerCount('upgrade')).toBe(0)
   })
 
   it('is harmless a second time, at once and later', async () => {
