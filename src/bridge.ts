@@ -178,14 +178,15 @@ class Bridge extends EventEmitter<SessionBridgeEvents> implements SessionBridge<
     const reports = this.#reporter
     const { authorize, anonymous, cookieSetting, maxSocketsPerSession } = options
     const cookie = createSessionCookie(options.cookieName, options.secrets)
+    const storeTimeoutMs = Math.min(options.handshakeTimeoutMs, options.unverifiedMs)
     const sessions = new Sessions({
-      store: options.live ?? new ExpressStore(options.store),
+      store: options.live ?? new ExpressStore(options.store, storeTimeoutMs),
       reports,
       authorize,
       keepAlive: options.keepAlive,
       revalidateMs: options.revalidateMs,
       unverifiedMs: options.unverifiedMs,
-      storeTimeoutMs: Math.min(options.handshakeTimeoutMs, options.unverifiedMs),
+      storeTimeoutMs,
       maxSocketsPerSession,
     })
     this.#cookie = cookie

@@ -6,12 +6,15 @@ import type { SessionData, Store } from 'express-session'
 
 import { StoreUnavailableError } from '../errors.js'
 import { CleanSession, snapshotOfStored, usableSnapshotOf } from './clean-session.js'
+import { DeadlineQueue, type Waiting } from './deadline-queue.js'
 import { inflate } from './inflate.js'
 import type { LiveStore, ReplaceResult, StoredSession } from './live-store.js'
 import { isSameSession } from './same-session.js'
 import { settleOnce, type StoreCallback } from './settle-once.js'
 import { snapshotOf } from './snapshot.js'
 import { hearStoreCalls, type StoreCall } from './store-calls.js'
+
+const defaultTimeoutMs = 5_000
 
 /**
  * `replace` is exact where all writers are in this process, since it hears them: nothing it has not seen is overwritten, and
@@ -20,14 +23,20 @@ import { hearStoreCalls, type StoreCall } from './store-calls.js'
  */
 export class ExpressStore implements LiveStore {
   readonly #store: Store
+  readonly #underWay: DeadlineQueue<UnderWay>
   readonly #stopHearing: () => void
   /** What this process has heard of the sessions that are watched or being written. */
   readonly #heard = new Map<string, Heard>()
   #listener: (sessionID: string | undefined) => void = () => undefined
   #connected = true
 
-  constructor(store: Store) {
+  /** @param timeoutMs how long a call may be under way before it counts as lost, and holds up nothing any more */
+  constructor(store: Store, timeoutMs = defaultTimeoutMs) {
     this.#store = store
+    this.#underWay = new DeadlineQueue(timeoutMs, ({ call, sessionID, heard }) => {
+      heard.over(call)
+      this.#forgetIfIdle(sessionID, heard)
+    })
     this.#stopHearing = hearStoreCalls(store, this.#onCall)
     // The two events by which express-session itself knows (index.js, `storeReady`).
     store.on('disconnect', this.#onDisconnect)
@@ -97,6 +106,7 @@ export class ExpressStore implements LiveStore {
 
   close(): Promise<void> {
     this.#stopHearing()
+    this.#underWay.dispose()
     this.#store.off('disconnect', this.#onDisconnect)
     this.#store.off('connect', this.#onConnect)
     return Promise.resolve()
@@ -158,14 +168,26 @@ export class ExpressStore implements LiveStore {
   readonly #onCall = (call: StoreCall): void => {
     const { sessionID } = call
     if (sessionID === undefined) {
-      for (const heard of this.#heard.values()) heard.note(call)
+      for (const [id, heard] of this.#heard) this.#note(call, id, heard)
       this.#listener(undefined)
       return
     }
     const heard = this.#hear(sessionID)
-    heard.note(call)
+    this.#note(call, sessionID, heard)
     if (heard.watched) this.#listener(sessionID)
     this.#forgetIfIdle(sessionID, heard)
+  }
+
+  #note(call: StoreCall, sessionID: string, heard: Heard): void {
+    heard.note(call)
+    // A touch changes nothing that a write could overwrite.
+    if (call.method === 'touch') return
+    if (call.isAnswered) {
+      const underWay = heard.over(call)
+      if (underWay !== undefined) this.#underWay.remove(underWay)
+    } else if (!heard.isUnderWay(call)) {
+      this.#underWay.add(heard.begin(call, sessionID))
+    }
   }
 
   readonly #onDisconnect = (): void => {
@@ -178,6 +200,19 @@ export class ExpressStore implements LiveStore {
   }
 }
 
+/** A write that the store has not answered: it may be carried out at any time. */
+class UnderWay implements Waiting {
+  previous: Waiting | undefined
+  next: Waiting | undefined
+  dueAt = 0
+
+  constructor(
+    readonly call: StoreCall,
+    readonly sessionID: string,
+    readonly heard: Heard,
+  ) {}
+}
+
 /** What has been heard of one session. */
 class Heard {
   watched = false
@@ -187,7 +222,7 @@ class Heard {
   calls = 0
   destroys = 0
   expiresAt: number | undefined = undefined
-  readonly #underWay = new Set<StoreCall>()
+  readonly #underWay = new Map<StoreCall, UnderWay>()
   #onQuiet: (() => void)[] = []
 
   get isQuiet(): boolean {
@@ -198,13 +233,27 @@ class Heard {
     this.calls += 1
     if (call.method === 'destroy' || call.method === 'clear') this.destroys += 1
     this.expiresAt = expiryOf(call.written) ?? this.expiresAt
-    // A touch changes nothing that a write could overwrite.
-    if (call.isAnswered) this.#underWay.delete(call)
-    else if (call.method !== 'touch') this.#underWay.add(call)
-    if (this.isQuiet) for (const quiet of this.#onQuiet.splice(0)) quiet()
   }
 
-  /** Resolves when no write is under way: the store may do that one at any time until it has answered. */
+  isUnderWay(call: StoreCall): boolean {
+    return this.#underWay.has(call)
+  }
+
+  begin(call: StoreCall, sessionID: string): UnderWay {
+    const underWay = new UnderWay(call, sessionID, this)
+    this.#underWay.set(call, underWay)
+    return underWay
+  }
+
+  /** Answered, or lost. */
+  over(call: StoreCall): UnderWay | undefined {
+    const underWay = this.#underWay.get(call)
+    this.#underWay.delete(call)
+    if (this.isQuiet) for (const quiet of this.#onQuiet.splice(0)) quiet()
+    return underWay
+  }
+
+  /** Resolves when no write is under way. */
   async quiet(): Promise<void> {
     while (!this.isQuiet) await new Promise<void>((resolve) => this.#onQuiet.push(resolve))
   }

@@ -1,4 +1,4 @@
-import type { SessionData } from 'express-session'
+import { MemoryStore, type SessionData } from 'express-session'
 import { describe, expect, it, vi } from 'vitest'
 import { SessionEndedError, StoreUnavailableError, type SessionDraft, type SessionSnapshot } from 'ws-session-bridge'
 import { startApp } from '../support/app.js'
@@ -222,9 +222,11 @@ describe('update()', () => {
   })
 
   it('goes on where a write never answers, when its deadline has passed', async () => {
-    const { store, bridge } = startBridge({ handshakeTimeoutMs: 500 })
+    // Beneath what the bridge hears: for it, the call is under way.
+    const store = new MemoryStore()
     store.set('id', record({ views: 0 }))
     vi.spyOn(store, 'set').mockImplementationOnce(() => undefined)
+    const { bridge } = startBridge({ store, handshakeTimeoutMs: 500 })
     const writes = [bridge.update('id', increment), bridge.update('id', increment)]
     await expect(writes[0]).rejects.toThrow(StoreUnavailableError)
     expect(await writes[1]).toMatchObject({ views: 1 })
