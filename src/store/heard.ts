@@ -1,0 +1,72 @@
+/*
+ * What this process has heard of one session in a store: how often it was written, and what is still under way.
+ * In: calls. Out: whether a write of the bridge's own would overwrite one that it has not seen.
+ */
+import type { Waiting } from './deadline-queue.js'
+import type { StoreCall } from './store-calls.js'
+
+/** A write that the store has not answered: it may be carried out at any time. */
+export class UnderWay implements Waiting {
+  previous: Waiting | undefined
+  next: Waiting | undefined
+  dueAt = 0
+
+  constructor(
+    readonly call: StoreCall,
+    readonly sessionID: string,
+    readonly heard: Heard,
+  ) {}
+}
+
+/** What has been heard of one session. */
+export class Heard {
+  watched = false
+  /** How many of the bridge's own writes need it. */
+  writing = 0
+  /** Of all calls, and of those that remove the session. */
+  calls = 0
+  destroys = 0
+  expiresAt: number | undefined = undefined
+  readonly #underWay = new Map<StoreCall, UnderWay>()
+  #onQuiet: (() => void)[] = []
+
+  get isQuiet(): boolean {
+    return this.#underWay.size === 0
+  }
+
+  note(call: StoreCall): void {
+    this.calls += 1
+    if (call.method === 'destroy' || call.method === 'clear') this.destroys += 1
+    this.expiresAt = expiryOf(call.written) ?? this.expiresAt
+  }
+
+  isUnderWay(call: StoreCall): boolean {
+    return this.#underWay.has(call)
+  }
+
+  begin(call: StoreCall, sessionID: string): UnderWay {
+    const underWay = new UnderWay(call, sessionID, this)
+    this.#underWay.set(call, underWay)
+    return underWay
+  }
+
+  /** Answered, or lost. */
+  over(call: StoreCall): UnderWay | undefined {
+    const underWay = this.#underWay.get(call)
+    this.#underWay.delete(call)
+    if (this.isQuiet) for (const quiet of this.#onQuiet.splice(0)) quiet()
+    return underWay
+  }
+
+  /** Resolves when no write is under way. */
+  async quiet(): Promise<void> {
+    while (!this.isQuiet) await new Promise<void>((resolve) => this.#onQuiet.push(resolve))
+  }
+}
+
+/* Whoever calls the store may give it anything. */
+function expiryOf(written: { cookie?: { expires?: unknown } | null } | undefined): number | undefined {
+  const expires = written?.cookie?.expires
+  const at = expires instanceof Date ? expires.valueOf() : typeof expires === 'string' ? Date.parse(expires) : NaN
+  return Number.isNaN(at) ? undefined : at
+}
