@@ -29,6 +29,8 @@ export interface OperationsParts {
 export class Operations implements SessionActions {
   readonly #parts: OperationsParts
   readonly #writer: Writer
+  /** Reads and touches that somebody waits for. */
+  readonly #underWay = new Set<Promise<unknown>>()
   #closed = false
 
   constructor(parts: OperationsParts) {
@@ -46,6 +48,10 @@ export class Operations implements SessionActions {
 
   async load(sessionID: string): Promise<Loaded> {
     this.#assertOpen()
+    return await this.#tracked(this.#load(sessionID))
+  }
+
+  async #load(sessionID: string): Promise<Loaded> {
     const { store, registry, checks } = this.#parts
     const live = registry.get(sessionID)
     return live === undefined
@@ -74,7 +80,7 @@ export class Operations implements SessionActions {
   /** @throws {SessionEndedError} (rejects) if it is gone. */
   async touchByID(sessionID: string): Promise<void> {
     this.#assertOpen()
-    if ((await this.#parts.store.touch(sessionID)) === 'touched') return
+    if ((await this.#tracked(this.#parts.store.touch(sessionID))) === 'touched') return
     this.#gone(sessionID)
     throw new SessionEndedError()
   }
@@ -116,8 +122,18 @@ export class Operations implements SessionActions {
   /** Nothing works any more once what has begun is done. */
   async close(): Promise<void> {
     await this.#writer.idle()
-    await this.#parts.store.idle()
+    // Not for checks: one that hangs would hold up the end, and nobody waits for its answer.
+    await Promise.allSettled(this.#underWay)
     this.#closed = true
+  }
+
+  async #tracked<T>(work: Promise<T>): Promise<T> {
+    this.#underWay.add(work)
+    try {
+      return await work
+    } finally {
+      this.#underWay.delete(work)
+    }
   }
 
   /* What was done to the store by ID has shown that the session is gone. */

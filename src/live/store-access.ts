@@ -38,11 +38,6 @@ export class StoreAccess {
     return this.#calls.within(() => this.#store.destroy(sessionID))
   }
 
-  /** Resolves when every call has been answered, or has had its time. */
-  async idle(): Promise<void> {
-    await this.#calls.idle()
-  }
-
   /** Calls whose deadline has not come fail now. */
   close(): void {
     this.#calls.close()

@@ -22,14 +22,12 @@ const storeErrors: CallErrors = {
 export class CallDeadlines {
   readonly #errors: CallErrors
   readonly #calls: DeadlineQueue<Call>
-  #onIdle: (() => void) | undefined
 
   constructor(timeoutMs: number, errors: CallErrors = storeErrors) {
     this.#errors = errors
     this.#calls = new DeadlineQueue(timeoutMs, (call) => {
       call.onLate?.()
       call.fail(errors.tooLate())
-      this.#left()
     })
   }
 
@@ -40,14 +38,12 @@ export class CallDeadlines {
       const fail = (error: unknown): void => {
         this.#calls.remove(call)
         reject(this.#errors.failed(error))
-        this.#left()
       }
       this.#calls.add(call)
       try {
         start().then((answer) => {
           this.#calls.remove(call)
           resolve(answer)
-          this.#left()
         }, fail)
       } catch (error) {
         // A LiveStore of somebody else's may throw where it should reject.
@@ -56,22 +52,12 @@ export class CallDeadlines {
     })
   }
 
-  /** Resolves when every call has been answered, or has had its time. */
-  async idle(): Promise<void> {
-    if (this.#calls.size === 0) return
-    await new Promise<void>((resolve) => (this.#onIdle = resolve))
-  }
-
   /** Calls whose deadline has not come fail now. */
   close(): void {
     for (let call = this.#calls.shift(); call !== undefined; call = this.#calls.shift()) {
       call.fail(new StoreUnavailableError('The bridge is closed.'))
     }
     this.#calls.dispose()
-  }
-
-  #left(): void {
-    if (this.#calls.size === 0) this.#onIdle?.()
   }
 }
 
