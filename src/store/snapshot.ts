@@ -78,7 +78,9 @@ export interface SessionCookieData {
 }
 
 /** A session as plain data: what JSON makes of your `SessionData`. Every field of yours may be missing, as on `req.session`. */
-export type SessionDraft = { [K in keyof JsonOf<Omit2<SessionData>>]?: JsonOf<Omit2<SessionData>>[K] } & {
+export type SessionDraft = {
+  [K in keyof JsonOf<WithoutCookie<SessionData>>]?: JsonOf<WithoutCookie<SessionData>>[K]
+} & {
   cookie: SessionCookieData
 }
 
@@ -86,7 +88,7 @@ export type SessionDraft = { [K in keyof JsonOf<Omit2<SessionData>>]?: JsonOf<Om
 export type SessionSnapshot = DeepReadonly<SessionDraft>
 
 /** SessionData without its cookie; unlike `Omit`, it keeps an index signature's named neighbours. */
-type Omit2<T> = { [K in keyof T as K extends 'cookie' ? never : K]: T[K] }
+type WithoutCookie<T> = { [K in keyof T as K extends 'cookie' ? never : K]: T[K] }
 
 /** A record that express-session could not make a session of. */
 class UnusableRecordError extends TypeError {}
