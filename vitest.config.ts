@@ -9,7 +9,10 @@ export default defineConfig({
   resolve: {
     alias: [
       { find: /^ws-session-bridge$/, replacement: fileURLToPath(new URL('src/index.ts', import.meta.url)) },
-      { find: /^ws-session-bridge\/redis$/, replacement: fileURLToPath(new URL('src/redis.ts', import.meta.url)) },
+      {
+        find: /^ws-session-bridge\/(redis|socket\.io|testing)$/,
+        replacement: fileURLToPath(new URL('src/$1.ts', import.meta.url)),
+      },
     ],
   },
   test: {
