@@ -1,0 +1,43 @@
+// In: docs/*.md. Out: each block of its code is, to the letter, the region of a file that the tests run.
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { describe, expect, it } from 'vitest'
+
+const root = new URL('../', import.meta.url)
+const pages = readdirSync(new URL('docs/', root)).filter((name) => name.endsWith('.md'))
+
+/** A fenced block, and the comment right above it that names its file: `<!-- test/recipes/last-seen.ts -->`. */
+const block = /^(?:<!-- (?<file>\S+) -->\n\n?)?```(?:ts|js)\n(?<code>.*?)^```$/gms
+
+/** What stands between `// #region docs` and `// #endregion`, as far to the left as it goes. */
+const region = /^ *\/\/ #region docs\n(?<code>.*?)^ *\/\/ #endregion$/gms
+
+describe.each(pages)('docs/%s', (page) => {
+  const text = read(`docs/${page}`)
+
+  it('shows code that the tests run', () => {
+    for (const { groups } of text.matchAll(block)) {
+      const { file = '', code = '' } = groups ?? {}
+      expect(file, `This block names no file:\n${code}`).not.toBe('')
+      expect(regionsOf(file)).toContain(code)
+    }
+  })
+
+  it('links to files that are there', () => {
+    const links = [...text.matchAll(/\]\((?!https?:|#)([^)#]+)/g)].map(([, link = '']) => link)
+    expect(links.filter((link) => !existsSync(new URL(link, new URL('docs/', root))))).toEqual([])
+  })
+})
+
+function regionsOf(file: string): string[] {
+  return [...read(file).matchAll(region)].map(({ groups }) => dedented(groups?.code ?? ''))
+}
+
+function dedented(code: string): string {
+  const indents = code.match(/^ *(?=\S)/gm) ?? ['']
+  const least = Math.min(...indents.map(({ length }) => length))
+  return code.replaceAll(new RegExp(`^ {${least}}`, 'gm'), '')
+}
+
+function read(path: string): string {
+  return readFileSync(new URL(path, root), 'utf8')
+}
