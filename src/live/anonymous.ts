@@ -8,7 +8,7 @@ import type { SessionEnd } from '../verdict.js'
 import type { Closable, ClosingConnections } from './closing.js'
 import { shutGate } from './connection.js'
 import type { Waiting } from '../store/deadline-queue.js'
-import { inSlices } from './slices.js'
+import { inSlices } from '../store/slices.js'
 
 /** All anonymous sockets of a bridge. */
 export class AnonymousSockets {

@@ -14,7 +14,7 @@ import { endOf, type Endings } from './endings.js'
 import type { LiveSession } from './live-session.js'
 import type { Registry } from './registry.js'
 import type { Reports } from './reports.js'
-import { inSlices } from './slices.js'
+import { inSlices } from '../store/slices.js'
 import type { StoreAccess } from './store-access.js'
 
 /** The first pause after a failed check, in ms; it doubles with each. */
