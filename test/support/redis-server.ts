@@ -18,6 +18,8 @@ export interface RedisServer {
 export interface RedisServerOptions {
   /** Default: a free one. Name one to start a server again where one was stopped. */
   port?: number
+  /** A configuration file, which the server may write to. */
+  config?: string
   /** More of the server's own arguments, `['--maxmemory', '5mb']`. */
   args?: readonly string[]
 }
@@ -31,11 +33,24 @@ process.once('exit', () => {
 })
 
 /** Starts `redis-server`, or `valkey-server` where there is none; rejects if the PATH has neither. */
-export async function spawnRedisServer({ port, args = [] }: RedisServerOptions = {}): Promise<RedisServer> {
+export async function spawnRedisServer({ port, config, args = [] }: RedisServerOptions = {}): Promise<RedisServer> {
   const onPort = port ?? (await freePort())
   // Of its own, and empty: a replica leaves a dump behind, which the next server in the folder would load.
   const dir = await mkdtemp(join(tmpdir(), 'ws-session-bridge-redis-'))
-  const own = ['--bind', '127.0.0.1', '--port', String(onPort), '--save', '', '--appendonly', 'no', '--dir', dir]
+  const file = config === undefined ? [] : [config]
+  const own = [
+    ...file,
+    '--bind',
+    '127.0.0.1',
+    '--port',
+    String(onPort),
+    '--save',
+    '',
+    '--appendonly',
+    'no',
+    '--dir',
+    dir,
+  ]
   const child =
     (await spawned('redis-server', [...own, ...args])) ?? (await spawned('valkey-server', [...own, ...args]))
   if (child === undefined) throw new Error(missing)
@@ -81,7 +96,7 @@ function ready(child: ChildProcess): Promise<void> {
     let log = ''
     const read = (chunk: Buffer) => {
       log += chunk.toString()
-      if (!log.includes('Ready to accept connections')) return
+      if (!/Ready to accept connections|Sentinel ID is/.test(log)) return
       child.off('exit', failed)
       child.stdout?.off('data', read).resume()
       resolve()
