@@ -10,6 +10,7 @@ import { startApp } from '../support/app.js'
 import { open, refused } from '../support/client.js'
 import type { ClusterNode } from '../support/redis-cluster.js'
 import { startRedisCluster, type RedisCluster } from '../support/redis.js'
+import { recordOf } from '../store/live-store-suite.js'
 import { startOnRedis } from './app-on-redis.js'
 
 type App = Awaited<ReturnType<typeof startOnRedis>>
@@ -154,6 +155,38 @@ describe('a Cluster in order', () => {
     for (const master of masters) await connected(app, await idsOn(master, 1))
     expect(app.faults).toHaveLength(1)
     expect(String(app.faults[0])).toContain('CLIENT TRACKING')
+  })
+
+  it('asks for no more rights than the README names', async () => {
+    const { prefix, masters, idsOn } = await startApps(cluster, 1)
+    const commands = 'get set del expire pttl evalsha eval ping hello client|tracking cluster|slots cluster|info asking'
+    const rights = commands.split(' ').map((name) => `+${name}`)
+    for (const { admin } of cluster.nodes) {
+      await admin.sendCommand(['ACL', 'SETUSER', 'app', 'on', '>pass word', '~*', ...rights])
+    }
+    const client = createCluster({
+      rootNodes: [...cluster.rootNodes],
+      defaults: { username: 'app', password: 'pass word' },
+    })
+    await client.connect()
+    atEnd(() => {
+      client.destroy()
+    })
+    const store = new RedisStore({ client, prefix })
+    const app = await startApp({ store, bridge: { live: redisLiveStore(store) } })
+    const [from, to] = masters as [ClusterNode, ClusterNode]
+    const [id] = (await idsOn(from, 1)) as [string]
+    await store.set(id, recordOf({ user: 'ada' }))
+    const { closed } = await open(app.wsUrl, { cookie: app.bridge.signedCookie(id) })
+    const [context] = [...app.bridge.connections()]
+    await cluster.moveSlot(await cluster.slotOfKey(prefix + id), from, to, async () => {
+      await context!.update((draft) => void (draft.role = 'admin'))
+    })
+    await context!.touch()
+    await context!.destroy()
+    expect((await closed).code).toBe(4401)
+    expect(app.faults).toEqual([])
+    await cluster.moveSlot(await cluster.slotOfKey(prefix + id), to, from)
   })
 
   it('whose client is not connected refuses with 503, until it is', async () => {
