@@ -14,7 +14,7 @@ import { SingleServer } from './single-server.js'
 /** @throws {TypeError} for anything but a connect-redis store on a client of `redis`. */
 export function deploymentOf(store: RedisStore, limits: CallLimits, listener: DeploymentListener): Deployment {
   const client: unknown = (store as Partial<RedisStore> | undefined)?.client
-  if (isObject(client) && typeof store.serializer === 'object') {
+  if (isObject(client) && 'withCommandOptions' in client && typeof store.serializer === 'object') {
     if ('masters' in client) return new Cluster(client as RedisClusterType, limits, listener)
     if ('getMasterNode' in client) return new SentinelMaster(client as RedisSentinelType, limits, listener)
     if ('duplicate' in client && 'options' in client) return new SingleServer(client as RedisClient, limits, listener)

@@ -65,7 +65,6 @@ class RedisLiveStore implements LiveStore {
 
   constructor(store: RedisStore, timeoutMs: number) {
     this.#store = store
-    this.#asksExpiry = typeof store.ttl === 'function'
     this.#deadlines = new CallDeadlines(timeoutMs)
     this.#deployment = deploymentOf(
       store,
@@ -87,6 +86,7 @@ class RedisLiveStore implements LiveStore {
       },
     )
     this.#writer = new KeyWriter(this.#deployment, this.#deadlines)
+    this.#asksExpiry = typeof store.ttl === 'function'
   }
 
   async get(sessionID: string, held?: StoredSession): Promise<StoredSession | undefined> {
