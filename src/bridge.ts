@@ -11,6 +11,7 @@ import type { WebSocket, WebSocketServer } from 'ws'
 import { Handshake, type Verdict } from './handshake/authenticate.js'
 import { cookiePair, createSessionCookie, type SessionCookie } from './handshake/cookie.js'
 import { createOriginCheck } from './handshake/origin.js'
+import type { AnonymousConnection } from './live/anonymous.js'
 import type { BoundConnection } from './live/connection.js'
 import { Context, type SessionContext } from './live/context.js'
 import { Sessions } from './live/sessions.js'
@@ -26,7 +27,7 @@ import { PendingHandshakes } from './upgrade/pending.js'
 import { RefusedWebSockets } from './upgrade/refuse-by-close.js'
 import { RefusedSockets } from './upgrade/refuse.js'
 import { mountOn, type UpgradeServer } from './upgrade/router.js'
-import { Upgrader } from './upgrade/upgrade.js'
+import { Upgrader, type Arrival } from './upgrade/upgrade.js'
 import { refusalOf } from './verdict.js'
 
 /** Where on a server an attached ws server listens. */
@@ -162,6 +163,25 @@ export function createSessionBridge(options: SessionBridgeOptions): SessionBridg
   return new Bridge(resolveOptions(options))
 }
 
+/** @internal What the adapter of a server that makes its connections itself needs besides the public contract. */
+export interface AdapterDoor {
+  isClosed(): boolean
+  /** `authenticate()`, with what an upgrade has besides: `request.session`, a renewed cookie, an eye on who leaves. */
+  admit(request: IncomingMessage): Promise<Arrival>
+  /** Whether a later request of the same connection comes from the same session. */
+  recognises(request: IncomingMessage, context: SessionContext): boolean
+  /** `bind()`, for anonymous connections, too. */
+  bind(context: SessionContext | undefined, connection: AnonymousConnection): void
+  fault(error: unknown): void
+}
+
+const adapterDoors = new WeakMap<object, AdapterDoor>()
+
+/** @internal Undefined for what is no bridge. */
+export function adapterDoorOf(bridge: object): AdapterDoor | undefined {
+  return adapterDoors.get(bridge)
+}
+
 class Bridge extends EventEmitter<SessionBridgeEvents> implements SessionBridge<never> {
   readonly #reporter = new Reporter(this)
   readonly #refused = new RefusedSockets()
@@ -211,6 +231,7 @@ class Bridge extends EventEmitter<SessionBridgeEvents> implements SessionBridge<
       requestStore: createGuardedStore(options.store, sessions.operations),
       reports,
     })
+    adapterDoors.set(this, this.#adapterDoor())
   }
 
   attach(server: UpgradeServer, wss: WebSocketServer, { path, onConnection }: MountOptions<never> = {}): () => void {
@@ -294,6 +315,21 @@ class Bridge extends EventEmitter<SessionBridgeEvents> implements SessionBridge<
   close(): Promise<void> {
     this.#closed ??= this.#close()
     return this.#closed
+  }
+
+  #adapterDoor(): AdapterDoor {
+    return {
+      isClosed: () => this.#closed !== undefined,
+      admit: (request) => this.#upgrader.admit(request),
+      recognises: (request, context) => this.#upgrader.recognises(request, context),
+      bind: (context, connection) => {
+        if (context === undefined) this.#sessions.bindAnonymous(connection)
+        else this.bind(context, connection)
+      },
+      fault: (error) => {
+        this.#reporter.fault('upgrade', error)
+      },
+    }
   }
 
   async #close(): Promise<void> {

@@ -8,7 +8,7 @@ import type { LiveStore } from '../store/live-store.js'
 import { isSameData } from '../store/same-session.js'
 import { CloseCode, type SessionEnd } from '../verdict.js'
 import { Agenda } from './agenda.js'
-import { AnonymousSockets } from './anonymous.js'
+import { AnonymousSockets, type AnonymousConnection } from './anonymous.js'
 import type { Authorize } from './authorize.js'
 import { Checks } from './checks.js'
 import { assertSendable, type CloseFrame } from './close-frame.js'
@@ -211,6 +211,13 @@ export class Sessions {
     this.release(live)
     this.#options.reports.accepted(context, undefined)
     this.recheck(live, source as FoundSession)
+  }
+
+  /** The same without a session. */
+  bindAnonymous(connection: AnonymousConnection): void {
+    this.#anonymous.bind(connection)
+    if (this.#shuttingDown) return this.#anonymous.end(connection, endOf('shutdown'))
+    this.#options.reports.accepted(undefined, undefined)
   }
 
   /** Ends connections, by session ID or by what their contexts say. Returns how many. */

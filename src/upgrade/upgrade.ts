@@ -38,6 +38,13 @@ export interface UpgraderParts {
   readonly reports: Reports
 }
 
+/** What another server is told of a request. One that is let in has `request.session`. */
+export interface Arrival {
+  readonly verdict: Verdict
+  /** The header that goes with the answer, where the cookie is renewed: then `touch` the session with it. */
+  readonly setCookie: string | undefined
+}
+
 /** A socket is handled once, whichever bridge, mount or router it comes to first: ws throws on a second time. */
 const taken = new WeakSet<Duplex>()
 
@@ -91,22 +98,48 @@ export class Upgrader {
 
   /** The handshake alone, with the same cap and deadline. Never rejects. */
   authenticate(request: IncomingMessage): Promise<Verdict> {
-    const { reports, sessions } = this.#parts
     return new Promise((resolve) => {
-      this.#judge(request, {}, (judged) => {
-        if (judged === 'anonymous') return resolve({ accepted: true, context: undefined })
-        if (!('reason' in judged)) {
-          return resolve({ accepted: true, context: sessions.newContext(judged.found, judged.handshake) })
+      this.#judge(request, {}, (judged) => resolve(this.#verdict(judged, request)))
+    })
+  }
+
+  /** The same for a server that makes its connections itself. A client that leaves is not waited for. Never rejects. */
+  admit(request: IncomingMessage): Promise<Arrival> {
+    return new Promise((resolve) => {
+      this.#judge(request, { socket: request.socket }, (judged) => {
+        const verdict = this.#verdict(judged, request)
+        if (judged === 'anonymous' || 'reason' in judged || !verdict.accepted || verdict.context === undefined) {
+          return resolve({ verdict, setCookie: undefined })
         }
-        reports.refused(judged, request)
-        resolve({ accepted: false, refusal: judged })
+        const setCookie = this.#renewedCookie(judged, request)
+        putSessionOn(request, verdict.context, this.#parts.requestStore)
+        resolve({ verdict, setCookie })
       })
     })
+  }
+
+  /** Whether a later request of such a connection comes from the same session. What does not is told as a refusal. */
+  recognises(request: IncomingMessage, { sessionID }: SessionContext): boolean {
+    const { handshake, reports } = this.#parts
+    const proof = handshake.identify(request)
+    if (!('reason' in proof) && proof.sessionID === sessionID) return true
+    reports.refused('reason' in proof ? proof : refusalOf('forbidden'), request)
+    return false
   }
 
   /** Refuses an upgrade that has no destination. */
   refuse(upgrade: Upgrade, refusal: Refusal): void {
     if (take(upgrade.socket)) this.#refuse(upgrade, refusal)
+  }
+
+  #verdict(judged: Judgement, request: IncomingMessage): Verdict {
+    const { reports, sessions } = this.#parts
+    if (judged === 'anonymous') return { accepted: true, context: undefined }
+    if (!('reason' in judged)) {
+      return { accepted: true, context: sessions.newContext(judged.found, judged.handshake) }
+    }
+    reports.refused(judged, request)
+    return { accepted: false, refusal: judged }
   }
 
   /* Answers, counts and tells. With a wss, it may be answered by a close code. */
