@@ -83,6 +83,14 @@ export interface SessionBridge<C = SessionContext> extends EventEmitter<SessionB
    * @throws {TypeError} for a context that is bound already, has ended, or is not of this bridge.
    */
   bind(context: SessionContext, connection: BoundConnection): void
+  /**
+   * The same for a WebSocket of ws that somebody else has opened. From now on it is as one that this bridge has let in:
+   * `context.ws`, `contextOf`, and no message after the end. Call it before anything is awaited in a 'connection' listener.
+   *
+   * @throws {TypeError} also for a WebSocket that this bridge has already.
+   */
+  // eslint-disable-next-line @typescript-eslint/unified-signatures -- one union would take the types from `close: (code) => …`
+  bind(context: SessionContext, ws: WebSocket): void
   /** The context of a socket that this bridge let in. */
   contextOf(ws: WebSocket): SessionContext | undefined
 
@@ -262,7 +270,7 @@ class Bridge extends EventEmitter<SessionBridgeEvents> implements SessionBridge<
     return this.#upgrader.authenticate(request)
   }
 
-  bind(context: SessionContext, connection: BoundConnection): void {
+  bind(context: SessionContext, connection: BoundConnection | WebSocket): void {
     if (!(context instanceof Context))
       throw new TypeError('bind: the context must come from authenticate() of this bridge.')
     this.#sessions.bind(context, connection)

@@ -29,6 +29,10 @@ export class AnonymousSockets {
     return this.#open.size
   }
 
+  has(ws: WebSocket): boolean {
+    return this.#open.has(ws)
+  }
+
   add(ws: WebSocket): void {
     const anonymous = new AnonymousSocket(ws)
     this.#open.set(ws, anonymous)

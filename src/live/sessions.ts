@@ -13,7 +13,7 @@ import type { Authorize } from './authorize.js'
 import { Checks } from './checks.js'
 import { assertSendable, type CloseFrame } from './close-frame.js'
 import { ClosingConnections } from './closing.js'
-import type { BoundConnection } from './connection.js'
+import { ignoreErrors, isWebSocket, type BoundConnection } from './connection.js'
 import { Context, type FoundSession, type HandshakeInfo } from './context.js'
 import { endOf, Endings } from './endings.js'
 import { KeepAlive, type KeepAliveMode } from './keep-alive.js'
@@ -180,7 +180,7 @@ export class Sessions {
   }
 
   /** Ties a context to a connection of any kind. */
-  bind(context: Context, connection: BoundConnection): void {
+  bind(context: Context, connection: BoundConnection | WebSocket): void {
     if (!context.belongsTo(this.operations))
       throw new TypeError('bind: the context must come from authenticate() of this bridge.')
     const { source } = context
@@ -189,18 +189,8 @@ export class Sessions {
         'bind: the context is bound already or has ended. Each connection needs an authenticate() of its own.',
       )
     }
-    if (typeof connection.close !== 'function' || typeof connection.onClose !== 'function') {
-      throw new TypeError('bind: the connection must have the methods `close` and `onClose`.')
-    }
-    context.connectTo(connection, false)
-    connection.onClose(() => {
-      this.endings.closed(context, noStatus)
-    })
-    if (this.#keepAlive.listens) {
-      connection.onMessage?.(() => {
-        if (context.source instanceof LiveSession) this.#keepAlive.activity(context.source)
-      })
-    }
+    if (isWebSocket(connection)) this.#bindWebSocket(context, connection)
+    else this.#bindOther(context, connection)
     // It had closed before it was bound.
     if (hasEnded(context)) return
     if (this.#shuttingDown) return this.endings.end(context, endOf('shutdown'))
@@ -209,7 +199,7 @@ export class Sessions {
     if (live.snapshot === undefined) Object.assign(live, { stored: source.stored, snapshot: source.snapshot })
     this.#join(context, live)
     this.release(live)
-    this.#options.reports.accepted(context, undefined)
+    this.#options.reports.accepted(context, context.ws)
     this.recheck(live, source as FoundSession)
   }
 
@@ -261,6 +251,33 @@ export class Sessions {
     } catch (error) {
       reports.fault('live-store', error)
     }
+  }
+
+  #bindWebSocket(context: Context, ws: WebSocket): void {
+    if (this.registry.contextOf(ws) !== undefined || this.#anonymous.has(ws)) {
+      throw new TypeError('bind: this bridge has the socket already: by attach(), handleUpgrade() or another bind().')
+    }
+    ignoreErrors(ws)
+    context.connectTo(ws, true)
+    ws.on('close', (code) => {
+      this.endings.closed(context, code)
+    })
+    if (this.#keepAlive.listens) ws.on('message', this.#onMessage)
+    if (ws.readyState === ws.CLOSED) this.endings.closed(context, noStatus)
+  }
+
+  #bindOther(context: Context, connection: BoundConnection): void {
+    if (typeof connection.close !== 'function' || typeof connection.onClose !== 'function') {
+      throw new TypeError('bind: the connection must be a WebSocket of ws, or have the methods `close` and `onClose`.')
+    }
+    context.connectTo(connection, false)
+    connection.onClose(() => {
+      this.endings.closed(context, noStatus)
+    })
+    if (!this.#keepAlive.listens) return
+    connection.onMessage?.(() => {
+      if (context.source instanceof LiveSession) this.#keepAlive.activity(context.source)
+    })
   }
 
   #join(context: Context, live: LiveSession): void {

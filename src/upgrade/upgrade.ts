@@ -10,6 +10,7 @@ import type { WebSocket, WebSocketServer } from 'ws'
 
 import type { Admission, Handshake, Judgement, Verdict } from '../handshake/authenticate.js'
 import { Visit } from '../handshake/visit.js'
+import { ignoreErrors } from '../live/connection.js'
 import type { SessionContext } from '../live/context.js'
 import type { Reports } from '../live/reports.js'
 import type { Sessions } from '../live/sessions.js'
@@ -246,8 +247,7 @@ export class Upgrader {
     { wss, onConnection }: Destination,
   ): void {
     const { sessions, reports } = this.#parts
-    // One bad frame on a socket without an 'error' listener is an uncaught exception.
-    ws.on('error', ignore)
+    ignoreErrors(ws)
     reports.accepted(context, ws)
     const failed = (error: unknown): void => {
       reports.fault('connection-listener', error)
@@ -300,8 +300,4 @@ function isOpen(socket: Duplex & { _readableState?: { ended?: boolean } }): bool
 function reasonOf({ options, _state = 0 }: WebSocketServer & { _state?: number }): RefusalReason {
   if (_state > 0) return 'shutting-down'
   return options.verifyClient ? 'forbidden' : 'bad-request'
-}
-
-function ignore(): void {
-  // ws closes the socket by itself, and its 'close' event tells the rest.
 }
