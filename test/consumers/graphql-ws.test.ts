@@ -68,8 +68,8 @@ async function startGraphQL(options?: AppOptions) {
 }
 
 /** The real client, with the cookie that a browser would send. */
-function clientOf(url: string, cookie: string | undefined): GraphQLClient {
-  const client = createClient({ url, webSocketImpl: webSocketWith(cookie), retryAttempts: 0 })
+function clientOf(url: string, cookie: string | undefined, retryAttempts = 0): GraphQLClient {
+  const client = createClient({ url, webSocketImpl: webSocketWith(cookie), retryAttempts })
   atEnd(() => client.dispose())
   return client
 }
@@ -130,10 +130,11 @@ describe('a graphql-ws server behind the bridge', () => {
     expect(app.refusals).toMatchObject([{ reason: 'bad-signature' }, { reason: 'no-cookie' }])
   })
 
-  it("tells its client why, with refuseWith: 'close', under its own subprotocol", async () => {
+  it("tells its client why and not to come back, with refuseWith: 'close', under its own subprotocol", async () => {
     const app = await startGraphQL({ bridge: { refuseWith: 'close' } })
-    const client = clientOf(app.wsUrl, undefined)
+    const client = clientOf(app.wsUrl, undefined, 5)
     await expect(resultsOf(client, '{ me }')).rejects.toMatchObject({ code: 4401, reason: 'unauthorized' })
+    expect(app.refusals).toHaveLength(1)
   })
 
   it('loses its client when the session logs out', async () => {
