@@ -7,7 +7,7 @@ import { newVisitor, openTab, type Visitor } from '../e2e/demo-in-browser.js'
 import { until } from '../live/bound.js'
 import { startApp } from '../support/app.js'
 import { startChromium } from '../support/chromium.js'
-import { forgedFrom } from './clients.js'
+import { forgedFrom } from '../support/forged-cookie.js'
 
 let browser: Browser
 beforeAll(async () => {

@@ -1,4 +1,4 @@
-// In: a Cookie header. Out: what the consumers' own clients make their sockets of, and a cookie that nobody signed.
+// In: a Cookie header. Out: what the consumers' own clients make their sockets of.
 import { WebSocket } from 'ws'
 
 /** The class of a client's sockets: they send the cookie that a browser would send. */
@@ -10,9 +10,4 @@ export function webSocketWith(cookie: string | undefined): typeof globalThis.Web
   }
   // What clients take is the browser's class, whose static side ws does not have to the letter.
   return WithCookie as unknown as typeof globalThis.WebSocket
-}
-
-/** The cookie of a session that is there, with a signature that nobody made. */
-export function forgedFrom(cookie: string): string {
-  return cookie.replace(/[^.]*$/, 'A'.repeat(43))
 }

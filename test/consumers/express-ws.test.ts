@@ -7,9 +7,9 @@ import { until } from '../live/bound.js'
 import { startApp } from '../support/app.js'
 import { atEnd } from '../support/at-end.js'
 import { open, refused } from '../support/client.js'
+import { forgedFrom } from '../support/forged-cookie.js'
 import { rawRequest, upgradeRequest } from '../support/raw-request.js'
 import { textFrame } from '../upgrade/raw-socket.js'
-import { forgedFrom } from './clients.js'
 import { bridgedExpressWs } from './express-ws-app.js'
 
 async function startExpressWs() {

@@ -9,9 +9,9 @@ import { until } from '../live/bound.js'
 import { startApp, type AppOptions } from '../support/app.js'
 import { atEnd } from '../support/at-end.js'
 import { open, refused } from '../support/client.js'
+import { forgedFrom } from '../support/forged-cookie.js'
 import { rawRequest, upgradeRequest } from '../support/raw-request.js'
 import { textFrame } from '../upgrade/raw-socket.js'
-import { forgedFrom } from './clients.js'
 import { chat } from './fastify-app.js'
 
 async function startFastify(options?: AppOptions) {

@@ -8,7 +8,8 @@ import type { SessionContext, SessionRequest } from 'ws-session-bridge'
 import { until } from '../live/bound.js'
 import { startApp, type AppOptions } from '../support/app.js'
 import { atEnd } from '../support/at-end.js'
-import { forgedFrom, webSocketWith } from './clients.js'
+import { forgedFrom } from '../support/forged-cookie.js'
+import { webSocketWith } from './clients.js'
 
 // As Node finds it for graphql-ws: vite would take its other copy, the one of ES modules.
 const { buildSchema } = createRequire(import.meta.url)('graphql') as typeof GraphQL

@@ -15,10 +15,10 @@ import { verifierOf } from '../recipes/verify-client.js'
 import { cookieOf } from '../support/app.js'
 import { atEnd } from '../support/at-end.js'
 import { open, refused } from '../support/client.js'
+import { forgedFrom } from '../support/forged-cookie.js'
 import { rawRequest, upgradeRequest } from '../support/raw-request.js'
 import { sessionRoutes } from '../support/session-routes.js'
 import { textFrame } from '../upgrade/raw-socket.js'
-import { forgedFrom } from './clients.js'
 import { BridgedWsAdapter } from './nest-app.js'
 
 /** A way from Nest's sockets to their sessions. */

@@ -7,7 +7,7 @@ import type { SessionRequest } from 'ws-session-bridge'
 import { until } from '../live/bound.js'
 import { cookieOf, startApp, type AppOptions } from '../support/app.js'
 import { open, refused } from '../support/client.js'
-import { forgedFrom } from './clients.js'
+import { forgedFrom } from '../support/forged-cookie.js'
 import { isLoggedIn, userOf } from './passport-app.js'
 
 interface User {

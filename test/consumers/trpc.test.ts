@@ -7,7 +7,8 @@ import type { SessionContext, SessionRequest } from 'ws-session-bridge'
 import { until } from '../live/bound.js'
 import { startApp, type AppOptions } from '../support/app.js'
 import { atEnd } from '../support/at-end.js'
-import { forgedFrom, webSocketWith } from './clients.js'
+import { forgedFrom } from '../support/forged-cookie.js'
+import { webSocketWith } from './clients.js'
 
 interface Context {
   readonly session: SessionRequest['session']

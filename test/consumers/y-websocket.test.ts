@@ -7,7 +7,8 @@ import { Doc } from 'yjs'
 import { until } from '../live/bound.js'
 import { startApp, type App, type AppOptions } from '../support/app.js'
 import { atEnd } from '../support/at-end.js'
-import { forgedFrom, webSocketWith } from './clients.js'
+import { forgedFrom } from '../support/forged-cookie.js'
+import { webSocketWith } from './clients.js'
 
 async function startDocuments(options?: AppOptions): Promise<App> {
   const app = await startApp(options)
