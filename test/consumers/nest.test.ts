@@ -41,17 +41,14 @@ function byAdapter(bridge: SessionBridge): Way {
 
 function byVerifyClient(bridge: SessionBridge): Way {
   const { verifyClient, contextOf } = verifierOf(bridge)
-  return {
-    adapter: (app) => new WsAdapter(app),
-    options: { verifyClient },
-    // #region docs
-    handleConnection(ws: WebSocket, request: IncomingMessage) {
-      const context = contextOf(request)
-      if (context) bridge.bind(context, ws)
-      else ws.close()
-    },
-    // #endregion
+  // #region docs
+  function handleConnection(ws: WebSocket, request: IncomingMessage): void {
+    const context = contextOf(request)
+    if (context) bridge.bind(context, ws)
+    else ws.close()
   }
+  // #endregion
+  return { adapter: (app) => new WsAdapter(app), options: { verifyClient }, handleConnection }
 }
 
 /** `@WebSocketGateway({ path: '/chat' })` and so on, by hand: decorators of this kind need a compiler option of their own. */
