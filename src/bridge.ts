@@ -77,20 +77,20 @@ export interface SessionBridge<C = SessionContext> extends EventEmitter<SessionB
    */
   authenticate(request: IncomingMessage): Promise<Verdict>
   /**
-   * Ties the context of an `authenticate()` to a connection of any kind: watched from now on, checked at once, ended with
-   * its session. Where `maxSocketsPerSession` leaves no place, the connection is closed with 1008.
+   * Ties the context of an `authenticate()` to a WebSocket of ws that somebody else has opened: watched from now on, checked
+   * at once, ended with its session. From now on it is as one that this bridge has let in: `context.ws`, `contextOf`, and no
+   * message after the end. Call it before anything is awaited in a 'connection' listener.
+   *
+   * @throws {TypeError} for a WebSocket that this bridge has already, and as below.
+   */
+  bind(context: SessionContext, ws: WebSocket): void
+  /**
+   * The same for a connection of any kind. Where `maxSocketsPerSession` leaves no place, the connection is closed with 1008.
    *
    * @throws {TypeError} for a context that is bound already, has ended, or is not of this bridge.
    */
-  bind(context: SessionContext, connection: BoundConnection): void
-  /**
-   * The same for a WebSocket of ws that somebody else has opened. From now on it is as one that this bridge has let in:
-   * `context.ws`, `contextOf`, and no message after the end. Call it before anything is awaited in a 'connection' listener.
-   *
-   * @throws {TypeError} also for a WebSocket that this bridge has already.
-   */
   // eslint-disable-next-line @typescript-eslint/unified-signatures -- one union would take the types from `close: (code) => …`
-  bind(context: SessionContext, ws: WebSocket): void
+  bind(context: SessionContext, connection: BoundConnection): void
   /** The context of a socket that this bridge let in. */
   contextOf(ws: WebSocket): SessionContext | undefined
 
