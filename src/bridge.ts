@@ -8,6 +8,7 @@ import type { Duplex } from 'node:stream'
 
 import type { WebSocket, WebSocketServer } from 'ws'
 
+import { systemClock, type Clock } from './clock.js'
 import { Handshake, type Verdict } from './handshake/authenticate.js'
 import { cookiePair, createSessionCookie, type SessionCookie } from './handshake/cookie.js'
 import { createOriginCheck } from './handshake/origin.js'
@@ -168,7 +169,12 @@ export function createSessionBridge(
 ): SessionBridge<SessionContext | undefined>
 export function createSessionBridge(options: SessionBridgeOptions): SessionBridge
 export function createSessionBridge(options: SessionBridgeOptions): SessionBridge<never> {
-  return new Bridge(resolveOptions(options))
+  return createBridge(options, systemClock)
+}
+
+/** @internal A bridge that has its time from elsewhere. */
+export function createBridge(options: SessionBridgeOptions, clock: Clock): SessionBridge<never> {
+  return new Bridge(resolveOptions(options), clock)
 }
 
 /** @internal What the adapter of a server that makes its connections itself needs besides the public contract. */
@@ -201,14 +207,15 @@ class Bridge extends EventEmitter<SessionBridgeEvents> implements SessionBridge<
   readonly #upgrader: Upgrader
   #closed: Promise<void> | undefined
 
-  constructor(options: ResolvedOptions) {
+  constructor(options: ResolvedOptions, clock: Clock) {
     super()
     const reports = this.#reporter
     const { authorize, anonymous, cookieSetting, maxSocketsPerSession } = options
     const cookie = createSessionCookie(options.cookieName, options.secrets)
     const storeTimeoutMs = Math.min(options.handshakeTimeoutMs, options.unverifiedMs)
     const sessions = new Sessions({
-      store: options.live ?? new ExpressStore(options.store, storeTimeoutMs),
+      store: options.live ?? new ExpressStore(options.store, storeTimeoutMs, clock),
+      clock,
       reports,
       authorize,
       keepAlive: options.keepAlive,

@@ -4,6 +4,7 @@
  */
 import type { WebSocket } from 'ws'
 
+import type { Clock } from '../clock.js'
 import type { LiveStore } from '../store/live-store.js'
 import { isSameData } from '../store/same-session.js'
 import { CloseCode, type SessionEnd } from '../verdict.js'
@@ -27,6 +28,7 @@ import { StoreAccess } from './store-access.js'
 /** What the live sessions are made of. */
 export interface SessionsOptions {
   readonly store: LiveStore
+  readonly clock: Clock
   readonly reports: Reports
   readonly authorize: Authorize | undefined
   readonly keepAlive: KeepAliveMode
@@ -54,7 +56,7 @@ export class Sessions {
   #shuttingDown = false
 
   constructor(options: SessionsOptions) {
-    const { store, reports, authorize, unverifiedMs } = options
+    const { store, clock, reports, authorize, unverifiedMs } = options
     this.#options = options
     const access = new StoreAccess(store, options.storeTimeoutMs)
     const registry = new Registry({
@@ -79,19 +81,20 @@ export class Sessions {
       reports,
       authorize,
       unverifiedMs,
+      clock,
       timeoutMs: options.storeTimeoutMs,
       schedule: (live) => {
         this.#agenda.schedule(live)
       },
     })
-    const keepAlive = new KeepAlive(options.keepAlive, access, checks)
+    const keepAlive = new KeepAlive(options.keepAlive, access, checks, clock)
     this.registry = registry
     this.endings = endings
-    this.operations = new Operations({ store: access, registry, checks, reports })
+    this.operations = new Operations({ store: access, registry, checks, reports, clock })
     this.#store = access
     this.#checks = checks
     this.#keepAlive = keepAlive
-    this.#agenda = new Agenda(unverifiedMs, keepAlive, checks)
+    this.#agenda = new Agenda(unverifiedMs, keepAlive, checks, clock)
     this.#closing = closing
     this.#anonymous = new AnonymousSockets(closing)
     this.#revalidation = new Revalidation(
@@ -100,6 +103,7 @@ export class Sessions {
       (live) => {
         checks.check(live)
       },
+      clock,
     )
     // One function for all sockets: a closure each would be a few hundred bytes each.
     this.#onClose = function (code) {
