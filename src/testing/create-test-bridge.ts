@@ -18,6 +18,7 @@ import { Attempts } from './attempts.js'
 import { countedAuthorize } from './counted-authorize.js'
 import { connect } from './client.js'
 import { sortedOptions, type TestBridgeOptions } from './options.js'
+import { takeSystemDates } from './system-dates.js'
 import { newSession, newSessionID, type TestSessionData } from './test-session.js'
 import { TestStore } from './test-store.js'
 import { TurnableClock, type TestClock } from './turnable-clock.js'
@@ -98,6 +99,8 @@ function makeTestBridge(given: TestBridgeOptions<never>): TestBridge<never> {
     { ...options.bridge, authorize: countedAuthorize(options.bridge, activity), session: sessionOptions },
     clock,
   )
+  // After the bridge, which hears what is written through this, as the store keeps it.
+  takeSystemDates(store, clock)
   const server = createServer()
   bridge.attach(server, wss, options.mount)
   const attempts = new Attempts(bridge, activity)

@@ -1,14 +1,11 @@
 /*
  * express-session's MemoryStore, by a clock that can be turned.
- * In: sessions, with dates by the system's time. Out: the same, with dates by the clock, for as long as it says.
+ * In: sessions, with dates by the clock. Out: the same, for as long as the clock says.
  */
 import { MemoryStore, type SessionData } from 'express-session'
 
 import type { Clock } from '../clock.js'
 import type { Activity } from './activity.js'
-
-/** How old a date made of `maxAge` may be that is still taken for one of now, in ms. */
-const freshMs = 1_000
 
 type Answer<T> = (error?: unknown, value?: T | null) => void
 
@@ -37,14 +34,14 @@ export class TestStore extends MemoryStore {
 
   override set(sessionID: string, session: SessionData, callback?: (error?: unknown) => void): void {
     const record = plain(session)
-    this.#expiries.set(sessionID, this.#expiryOf(sessionID, record))
+    this.#expiries.set(sessionID, dateOf(record))
     super.set(sessionID, dated(record, undefined), this.#counted(callback))
   }
 
   override touch(sessionID: string, session: SessionData, callback?: () => void): void {
     this.#forgetExpired()
     const record = plain(session)
-    if (this.#expiries.has(sessionID)) this.#expiries.set(sessionID, this.#expiryOf(sessionID, record))
+    if (this.#expiries.has(sessionID)) this.#expiries.set(sessionID, dateOf(record))
     super.touch(sessionID, dated(record, undefined), this.#counted(callback))
   }
 
@@ -69,18 +66,9 @@ export class TestStore extends MemoryStore {
     )
   }
 
-  /*
-   * Whoever writes has made the date by the system's time, from `maxAge` right before or long ago, or has read it here.
-   * Of the first it is known what was meant, to the millisecond.
-   */
-  #expiryOf(sessionID: string, { cookie }: Record<string, unknown>): number | undefined {
-    const { expires, originalMaxAge } = (cookie ?? {}) as Record<string, unknown>
-    const expiresAt = typeof expires === 'string' ? Date.parse(expires) : NaN
-    if (Number.isNaN(expiresAt)) return undefined
-    if (expiresAt === this.#expiries.get(sessionID)) return expiresAt
-    const leftMs = expiresAt - Date.now()
-    const isFresh = typeof originalMaxAge === 'number' && originalMaxAge >= leftMs && originalMaxAge < leftMs + freshMs
-    return this.#clock.now() + (isFresh ? originalMaxAge : leftMs)
+  /** @internal When a session expires, as far as it is known; undefined: never, or there is none. */
+  expiryOf(sessionID: string): number | undefined {
+    return this.#expiries.get(sessionID)
   }
 
   #forgetExpired(): void {
@@ -103,13 +91,20 @@ export class TestStore extends MemoryStore {
   }
 }
 
-/* A copy, as JSON brings it back: what MemoryStore would keep. */
-function plain(session: SessionData): Record<string, unknown> {
+/** A copy, as JSON brings it back: what MemoryStore would keep. */
+export function plain(session: SessionData): Record<string, unknown> {
   return JSON.parse(JSON.stringify(session)) as Record<string, unknown>
 }
 
-/* The same with another date, where there is a cookie to have one. */
-function dated(record: object, expiresAt: number | undefined): SessionData {
+/** When a record expires, in ms since the epoch, by what its cookie says; undefined: never. */
+export function dateOf({ cookie }: Record<string, unknown>): number | undefined {
+  const { expires } = (cookie ?? {}) as Record<string, unknown>
+  const expiresAt = typeof expires === 'string' ? Date.parse(expires) : NaN
+  return Number.isNaN(expiresAt) ? undefined : expiresAt
+}
+
+/** The record with another date, where there is a cookie to have one. */
+export function dated(record: object, expiresAt: number | undefined): SessionData {
   const { cookie } = record as { cookie?: unknown }
   if (typeof cookie !== 'object' || cookie === null) return record as SessionData
   const expires = expiresAt === undefined ? null : new Date(expiresAt).toISOString()

@@ -35,6 +35,18 @@ describe('the clock of a test bridge', () => {
     expect(context.ended?.reason).toBe('expired')
   })
 
+  it('ends it at the same millisecond where a message kept it alive, however slow the machine', async () => {
+    const { cookie, upgrade, clock } = await startTestBridge({ session: { cookie: { maxAge: hourMs } } })
+    const { ws, next, context } = await upgrade(cookie({ user: 'Ada' }))
+    await new Promise((resolve) => setTimeout(resolve, 30))
+    ws.send('?')
+    await next()
+    await clock.advance(hourMs - 1)
+    expect(context.ended).toBeUndefined()
+    await clock.advance(1)
+    expect(context.ended?.reason).toBe('expired')
+  })
+
   it('stands still by itself, so that no session expires on a slow machine', async () => {
     const { cookie, upgrade, clock } = await startTestBridge({ session: { cookie: { maxAge: 20 } } })
     const signed = cookie({ user: 'Ada' })
