@@ -46,17 +46,14 @@ export function connect(server: Server, { url, protocols, headers, remoteAddress
   })
   // 'close' tells the rest.
   ws.on('error', () => undefined)
-  return { ws, inbox: new Inbox(ws), answer: answerTo(ws, clientSide), serverSide }
+  return { ws, inbox: new Inbox(ws), answer: answerTo(ws), serverSide }
 }
 
-function answerTo(ws: WebSocket, clientSide: Duplex): Promise<ClientAnswer> {
+function answerTo(ws: WebSocket): Promise<ClientAnswer> {
   return new Promise((resolve, reject) => {
     let response: IncomingMessage | undefined
     ws.on('upgrade', (switching) => (response = switching))
     ws.on('open', () => {
-      // What came along with the 101 waits until whoever waits for this has put on listeners.
-      clientSide.pause()
-      setImmediate(() => ws.isPaused || clientSide.resume())
       resolve({ status: 101, headers: response?.headers ?? {}, body: '' })
     })
     ws.on('unexpected-response', (_request, refusal) => {

@@ -119,8 +119,6 @@ function makeTestBridge(given: TestBridgeOptions<never>): TestBridge<never> {
   async function close(): Promise<void> {
     await awake(bridge.close())
     isClosed = true
-    // The last answers are on their way.
-    await awake(activity.settled())
     attempts.cut()
     if (server.listening) await new Promise((resolve) => server.close(resolve).closeAllConnections())
   }
