@@ -6,7 +6,11 @@ import type { RedisClient } from '../../src/redis/own-connection.js'
 import { slotCount } from '../../src/redis/key-slot.js'
 import { atEnd } from '../support/at-end.js'
 
-interface Node { owns: [from: number, to: number, address: string][]; state?: string; replicas?: string[] }
+interface Node {
+  owns: [from: number, to: number, address: string][]
+  state?: string
+  replicas?: string[]
+}
 
 const nodeOf = (address: string) => ({ host: address.split(':')[0]!, port: Number(address.split(':')[1]) })
 
