@@ -2,12 +2,12 @@
  * What a connection knows of its session: the third argument of 'connection'.
  * In: a session and how it came. Out: the session as it is now, its changes, and its end.
  */
-import { createHash } from 'node:crypto'
 import { EventEmitter } from 'node:events'
 import type { InspectOptions } from 'node:util'
 
 import type { WebSocket } from 'ws'
 
+import { hashOf } from '../session-hash.js'
 import type { StoredSession } from '../store/live-store.js'
 import type { SessionSnapshot } from '../store/snapshot.js'
 import type { SessionEnd } from '../verdict.js'
@@ -214,9 +214,4 @@ export class Context extends EventEmitter<SessionContextEvents> implements Sessi
   ): string {
     return `SessionContext ${inspect(this.toJSON(), options)}`
   }
-}
-
-/** What stands for a session ID wherever it may be read by others: enough to tell two apart, nothing to log in with. */
-export function hashOf(sessionID: string): string {
-  return createHash('sha256').update(sessionID).digest('hex').slice(0, 12)
 }
