@@ -31,9 +31,13 @@ export interface SessionBridgeEvents {
 
 /** What has been counted since the bridge was made. */
 export interface Counts {
+  /** Connections that were let in, anonymous and bound ones included. */
   readonly accepted: number
+  /** Requests that were not, also by `authenticate()`, by reason. */
   readonly refused: Readonly<Record<RefusalReason, number>>
+  /** Connections with a session that have ended, by reason. */
   readonly ended: Readonly<Record<SessionEnd['reason'], number>>
+  /** What went wrong outside any call. */
   readonly faults: number
 }
 
