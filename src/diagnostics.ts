@@ -37,23 +37,20 @@ export interface DiagnosticsConnection {
 export interface DiagnosticsMessages {
   /** A connection was let in; undefined in place of an anonymous one, of which nothing is known. */
   'ws-session-bridge:accept': { readonly connection: DiagnosticsConnection | undefined }
-  /** A request was not let in. */
+  /** A request was not let in. `status` is 0 where nobody was left to answer; `url` is as it was sent. */
   'ws-session-bridge:refuse': {
     readonly reason: RefusalReason
-    /** The HTTP status, 0 where nobody was left to answer. */
     readonly status: number
     readonly origin: string | undefined
     readonly remoteAddress: string | undefined
-    /** As it was sent. */
     readonly url: string | undefined
   }
   /** The session of a connection changed: what it holds is not told. */
   'ws-session-bridge:change': { readonly connection: DiagnosticsConnection }
-  /** A connection with a session came to its end. */
+  /** A connection with a session came to its end. `code` is its close code. */
   'ws-session-bridge:end': {
     readonly connection: DiagnosticsConnection
     readonly reason: SessionEnd['reason']
-    /** The close code. */
     readonly code: number
   }
   /** Something went wrong outside any call. What the error says is told by the event `fault` alone: it may hold a session ID. */
