@@ -43,7 +43,9 @@ function oldestOf(range: string): string {
 /* npm itself would rather take one that is for the running Node. */
 async function newestOf(folder: string, name: string, range: string): Promise<string> {
   const said = await run('npm', ['view', `${name}@${range}`, 'version', '--json'], { cwd: folder })
-  return ([JSON.parse(said)] as (string | string[])[]).flat().at(-1)!
+  const versions = ([JSON.parse(said)] as (string | string[])[]).flat()
+  // It lists them as they were published.
+  return versions.sort((one, other) => one.localeCompare(other, 'en', { numeric: true })).at(-1)!
 }
 
 export function manifestIn(folder: string): Manifest {

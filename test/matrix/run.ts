@@ -66,8 +66,10 @@ async function tryPackage(all: readonly Pair[], ages: readonly Peers[]): Promise
 
 async function trySuites(all: readonly Pair[]): Promise<void> {
   const withRedis = new Set<Peers>()
+  // All copies first: who goes on editing meanwhile does not edit half of them.
+  const projects = all.map(({ peers }, n) => projectWith(root, join(folder, `project-${n}`), peers))
   for (const [n, { node, peers }] of all.entries()) {
-    const project = projectWith(root, join(folder, `project-${n}`), peers)
+    const project = projects[n]!
     const on = `Node ${node.version}, ${peers.age} peers`
     await row('fast tests', on, () => runSuite(node, project, 'fast tests'))
     if (!withRedis.has(peers)) await row('Redis tests', on, () => runSuite(node, project, 'Redis tests'))
@@ -93,8 +95,8 @@ try {
   console.log(`${described(oldest)}\n${described(newest)}`)
   console.log(`Node ${nodes.map(({ version }) => version).join(', ')}; the lowest has the oldest peers\n`)
   const all = pairs(nodes, oldest, newest)
-  await tryPackage(all, [oldest, newest])
   await trySuites(all)
+  await tryPackage(all, [oldest, newest])
 } catch (failure) {
   rows.push({ what: 'the matrix itself', on: '', outcome: 'FAILED', seconds: 0, failure })
 } finally {
