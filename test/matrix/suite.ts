@@ -11,6 +11,7 @@ const leftOut = new Set(['node_modules', '.git', 'dist', 'coverage', '.build'])
 const redisTests = [
   'test/redis/live-store.test.ts',
   'test/redis/hearing.test.ts',
+  'test/redis/away.test.ts',
   'test/store/connect-redis.redis.test.ts',
 ]
 
