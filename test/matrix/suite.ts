@@ -15,6 +15,9 @@ const redisTests = [
   'test/store/connect-redis.redis.test.ts',
 ]
 
+/** What a busy machine is late with says nothing of a Node. */
+const patient = ['--testTimeout=60000', '--hookTimeout=60000']
+
 const suites = {
   'fast tests': ['--project', 'fast'],
   'Redis tests': ['--project', 'full', ...redisTests],
@@ -60,7 +63,7 @@ export async function runSuite(node: Node, project: string, suite: keyof typeof 
   const counts = join(project, `counts-${node.version}.txt`)
   const vitest = join(project, 'node_modules/vitest/vitest.mjs')
   rmSync(counts, { force: true })
-  await runNode(node.path, [vitest, 'run', ...suites[suite]], {
+  await runNode(node.path, [vitest, 'run', ...patient, ...suites[suite]], {
     cwd: project,
     env: { COUNTS_FILE: counts, NO_COLOR: '1' },
   })
