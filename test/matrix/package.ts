@@ -15,7 +15,7 @@ export async function pack(root: string, folder: string): Promise<string> {
   return join(folder, basename(filename))
 }
 
-/** An empty folder, the package with these peers and the README's packages in it, and the README's code. */
+/** An empty folder, the package with these peers and the README's packages in it, and the README's code, its start compiled. */
 export async function newUser(root: string, folder: string, tarball: string, peers: Peers): Promise<string> {
   const readme = readFileSync(join(root, 'README.md'), 'utf8')
   const asked = [...readme.matchAll(/^npm install (?:--save-dev )?(.*)$/gm)].flatMap(([, names = '']) =>
@@ -41,6 +41,9 @@ export async function newUser(root: string, folder: string, tarball: string, pee
       .map((door, n) => `export * as door${n} from '${door}'\n`)
       .join(''),
   )
+  const tsc = join(folder, 'node_modules/typescript-6/bin/tsc')
+  const options = ['--strict', '--module', 'nodenext', '--target', 'es2022', '--types', 'node', '--outDir', 'out']
+  await run(process.execPath, [tsc, ...options, 'start.ts'], { cwd: folder })
   return folder
 }
 
@@ -87,11 +90,8 @@ export async function tryTypes(folder: string, compiler: string, exactOptionalPr
   return version
 }
 
-/** The README's first lines, compiled and started: who has logged in gets in, and nobody else. */
+/** The README's first lines, started: who has logged in gets in, and nobody else. */
 export async function tryStart(node: Node, folder: string): Promise<string> {
-  const tsc = join(folder, 'node_modules/typescript-6/bin/tsc')
-  const options = ['--strict', '--module', 'nodenext', '--target', 'es2022', '--types', 'node', '--outDir', 'out']
-  await run(process.execPath, [tsc, ...options, 'start.ts'], { cwd: folder })
   const start = readFileSync(join(folder, 'out/start.js'), 'utf8').replace('server.listen(3000)', 'server.listen(0)')
   const client = `
     import { once } from 'node:events'
