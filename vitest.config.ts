@@ -23,7 +23,12 @@ export default defineConfig({
     restoreMocks: true,
     unstubEnvs: true,
     // What only child processes run, the other end of a Redis test or of NODE_DEBUG, does not count.
-    coverage: { include: ['src/**'], reporter: ['text', 'html'], thresholds: { lines: 97, branches: 95 } },
+    coverage: {
+      include: ['src/**'],
+      reporter: ['text', 'html'],
+      reportOnFailure: true,
+      thresholds: { lines: 97, branches: 95 },
+    },
     projects: [
       {
         extends: true,
