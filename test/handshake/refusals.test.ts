@@ -23,7 +23,7 @@ describe('handshake, without a session', () => {
     ['an empty cookie', 'no-cookie', () => 'connect.sid='],
     ['the cookie of another app', 'no-cookie', () => 'other.sid=s:id.signature'],
     ['an unsigned cookie', 'unsigned-cookie', () => 'connect.sid=id'],
-    ['a forged cookie', 'bad-signature', (good) => good.replace(/\.[^.]*$/, '.AAAA')],
+    ['a forged cookie', 'bad-signature', (good) => `${good.slice(0, -4)}AAAA`],
     ['an unknown session', 'no-session', () => app.bridge.signedCookie('unknown')],
   ]
 
