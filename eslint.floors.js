@@ -7,7 +7,7 @@ import ts from 'typescript'
 const src = join(import.meta.dirname, 'src')
 
 /** The files of the ground floor; every other file at the top of src is a floor by itself, and so is every folder. */
-const groundFiles = ['verdict.ts', 'errors.ts', 'clock.ts']
+const groundFiles = ['verdict.ts', 'errors.ts', 'clock.ts', 'session-hash.ts', 'trace.ts']
 
 // Each line is a floor together with all that is below it.
 const ground = ['ground']
@@ -16,7 +16,7 @@ const live = ['live', ...store]
 const handshake = ['handshake', ...live]
 const options = ['options', ...handshake]
 const upgrade = ['upgrade', ...options]
-const beneathBridge = ['reporter', ...upgrade]
+const beneathBridge = ['reporter', 'diagnostics', ...upgrade]
 const bridge = ['bridge', ...beneathBridge]
 
 /** Each floor, and what its files may import besides their own floor. */
@@ -29,7 +29,8 @@ const floors = {
   options: handshake,
   upgrade: options,
   // What the stages report becomes events: it knows the words of live and no more.
-  reporter: live,
+  diagnostics: live,
+  reporter: ['diagnostics', ...live],
   bridge: beneathBridge,
   // The doors. None imports another: each asks for optional packages of its own.
   index: bridge,

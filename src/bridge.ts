@@ -33,9 +33,9 @@ import { refusalOf } from './verdict.js'
 
 /** Where on a server an attached ws server listens. */
 export interface MountOptions<C = SessionContext> {
-  /** Equals the raw pathname, nothing decoded; a RegExp is tested on it. Without one, all paths that no other mount takes. */
+  /** Equals the raw pathname, nothing decoded; a RegExp is tested on it. Default: all paths that no other mount takes. */
   path?: string | RegExp | undefined
-  /** Called just before 'connection', with the same arguments. */
+  /** Called just before 'connection', with the same arguments. Default: none, listen for 'connection' on the ws server. */
   onConnection?: ConnectionListener<C> | undefined
 }
 
@@ -143,7 +143,7 @@ export interface SessionBridge<C = SessionContext> extends EventEmitter<SessionB
   stats(): SessionBridgeStats
   /**
    * No more upgrades (503), the pending ones included; open sockets get 1001; upgrade listeners, store listeners and timers
-   * end; `live` is closed. The store stays open. Resolves when all is closed; harmless a second time.
+   * end; `live` is closed. The store stays open. Resolves when all is closed, never rejects; harmless a second time.
    */
   close(): Promise<void>
 }

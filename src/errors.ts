@@ -10,6 +10,7 @@ export function asError(thrown: unknown): Error {
 
 /** The session is gone (logged out, expired, or never there), so it was neither read nor written. */
 export class SessionEndedError extends Error {
+  /** What it is known by, whichever copy of the package made it. */
   readonly code = 'SESSION_ENDED'
 
   constructor(message = 'The session has ended.') {
@@ -24,6 +25,7 @@ export class SessionEndedError extends Error {
  * The store's own error is the `cause` and only there: some clients put the command, and with it the session ID, into it.
  */
 export class StoreUnavailableError extends Error {
+  /** What it is known by, whichever copy of the package made it. */
   readonly code = 'STORE_UNAVAILABLE'
 
   constructor(message = 'The session store is unavailable.', options?: ErrorOptions) {

@@ -7,10 +7,12 @@ import type { IncomingMessage } from 'node:http'
 
 import type { WebSocket } from 'ws'
 
+import { diagnostics } from './diagnostics.js'
 import { asError } from './errors.js'
 import type { SessionContext } from './live/context.js'
 import type { FaultKind, Reports } from './live/reports.js'
 import type { SessionSnapshot } from './store/snapshot.js'
+import { trace } from './trace.js'
 import { refusalStatus, type Refusal, type RefusalReason, type SessionEnd } from './verdict.js'
 
 /** The events of a bridge. */
@@ -29,9 +31,13 @@ export interface SessionBridgeEvents {
 
 /** What has been counted since the bridge was made. */
 export interface Counts {
+  /** Connections that were let in, anonymous and bound ones included. */
   readonly accepted: number
+  /** Requests that were not, also by `authenticate()`, by reason. */
   readonly refused: Readonly<Record<RefusalReason, number>>
+  /** Connections with a session that have ended, by reason. */
   readonly ended: Readonly<Record<SessionEnd['reason'], number>>
+  /** What went wrong outside any call. */
   readonly faults: number
 }
 
@@ -79,21 +85,29 @@ export class Reporter implements Reports {
 
   accepted(context: SessionContext | undefined, ws: WebSocket | undefined): void {
     this.#accepted += 1
+    if (context !== undefined && ws === undefined) trace?.session(context.sessionID, 'bound to a connection')
+    diagnostics.accepted(context)
     this.#guard(() => this.#emitter.emit('accept', context, ws))
   }
 
   refused(refusal: Refusal, request: IncomingMessage): void {
     this.#refused[refusal.reason] += 1
+    trace?.request(request, 'refused', `${refusal.reason} ${String(refusal.status)}`)
+    diagnostics.refused(refusal, request)
     this.#guard(() => this.#emitter.emit('refuse', refusal, request))
   }
 
   changed(context: SessionContext, session: SessionSnapshot, previous: SessionSnapshot): void {
+    trace?.session(context.sessionID, 'changed')
+    diagnostics.changed(context)
     this.#guard(() => context.emit('change', session, previous))
     this.#guard(() => this.#emitter.emit('change', context, previous))
   }
 
   ended(context: SessionContext, end: SessionEnd): void {
     this.#ended[end.reason] += 1
+    trace?.session(context.sessionID, `ended: ${end.reason} ${String(end.code)}`)
+    diagnostics.ended(context, end)
     this.#guard(() => context.emit('end', end))
     this.#guard(() => this.#emitter.emit('end', context, end))
   }
@@ -101,6 +115,8 @@ export class Reporter implements Reports {
   fault(kind: FaultKind, error: unknown): void {
     this.#faults += 1
     const fault = asError(error)
+    trace?.fault(kind, fault)
+    diagnostics.fault(kind, fault)
     try {
       if (!this.#emitter.emit('fault', fault)) this.#warn(kind, fault)
     } catch (thrown) {

@@ -24,6 +24,7 @@ export type RefusalReason =
 
 /** A request that was not let in. Every refusal of status 401 is answered with the same bytes. */
 export interface Refusal {
+  /** Why; on the wire, no 401 differs from another. */
   readonly reason: RefusalReason
   /** The HTTP status of the answer; 0 where nobody was left to answer. */
   readonly status: number
@@ -62,7 +63,9 @@ export function refusalOf(reason: RefusalReason, error?: Error): Refusal {
 
 /** Why a connection that had been let in came to its end, and the close code that it ended with. */
 export interface SessionEnd {
+  /** `'closed'`: the client or your own code closed it; all others: the bridge did. */
   readonly reason: 'destroyed' | 'expired' | 'forbidden' | 'disconnected' | 'unverified' | 'shutdown' | 'closed'
+  /** The code of the close frame; 1005 where a connection that is no WebSocket simply closed. */
   readonly code: number
 }
 

@@ -81,7 +81,7 @@ describe('a secret that signs more than sessions', () => {
     expect(app.refusals).toEqual([{ reason: 'no-session', status: 401 }])
 
     const security = readFileSync(new URL('../SECURITY.md', import.meta.url), 'utf8')
-    expect(security).toContain('A secret of its own for sessions')
+    expect(security).toContain('One secret for several cookies')
     expect(security).toContain('res.cookie(name, value, { signed: true })')
   })
 })

@@ -11,6 +11,7 @@ import type { Reports } from '../live/reports.js'
 import type { Sessions } from '../live/sessions.js'
 import { asStoreError } from '../store/call-deadlines.js'
 import type { SessionSnapshot } from '../store/snapshot.js'
+import { trace } from '../trace.js'
 import { refusalOf, type Refusal, type RefusalReason } from '../verdict.js'
 import { isCookiePath, type CookieSetting } from './cookie-path.js'
 import type { SessionCookie, SignedCookie } from './cookie.js'
@@ -80,10 +81,12 @@ export class Handshake {
       const found = await sessions.operations.loadForHandshake(sessionID, live).catch(storeFailed)
       if (typeof found === 'string') return this.#orAnonymous(refusalOf(found))
       if ('reason' in found) return found
+      trace?.request(request, 'store', 'session found')
       if (!isWanted()) return refusalOf('client-gone')
       const refusal = authorize && (await this.#authorize(authorize, found.snapshot, request, handshake))
       if (refusal !== undefined) return refusal
       const isCurrent = live === undefined || (live.reports === reports && live.snapshot === found.snapshot)
+      if (!isCurrent) trace?.request(request, 'store', 'changed meanwhile')
       if (isCurrent || loads === maxLoads) return { found, handshake, outdated, reports }
     }
   }
@@ -93,13 +96,16 @@ export class Handshake {
     const { isOriginAllowed, cookie, cookieSetting, reports } = this.#parts
     try {
       if (!isOriginAllowed(request)) return refusalOf('origin-denied')
+      trace?.request(request, 'origin', 'allowed')
       if (!isCookiePath(request, cookieSetting)) return refusalOf('no-cookie')
     } catch (error) {
       reports.fault('origins', error)
       return refusalOf('authorize-failed', asError(error))
     }
     const proof = cookie.read(request.headers.cookie)
-    return typeof proof === 'string' ? refusalOf(proof) : proof
+    if (typeof proof === 'string') return refusalOf(proof)
+    trace?.request(request, 'cookie', proof.outdated ? 'signed with an older secret' : 'signed', proof.sessionID)
+    return proof
   }
 
   #orAnonymous(refusal: Refusal): Refusal | 'anonymous' {
@@ -114,7 +120,9 @@ export class Handshake {
     handshake: HandshakeInfo,
   ): Promise<Refusal | undefined> {
     try {
-      return (await permits(authorize, session, request, handshake)) ? undefined : refusalOf('forbidden')
+      if (!(await permits(authorize, session, request, handshake))) return refusalOf('forbidden')
+      trace?.request(request, 'authorize', 'yes')
+      return undefined
     } catch (error) {
       this.#parts.reports.fault('authorize', error)
       return refusalOf('authorize-failed', asError(error))

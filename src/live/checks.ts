@@ -9,6 +9,7 @@ import { snapshotOfStored } from '../store/clean-session.js'
 import type { StoredSession } from '../store/live-store.js'
 import { isSameData, isSameSession } from '../store/same-session.js'
 import type { SessionSnapshot } from '../store/snapshot.js'
+import { trace } from '../trace.js'
 import { permits, type Authorize } from './authorize.js'
 import type { Context } from './context.js'
 import { endOf, type Endings } from './endings.js'
@@ -61,6 +62,7 @@ export class Checks {
     if (sessionID === undefined) return this.#reportAll()
     const live = registry.get(sessionID)
     if (live === undefined) return
+    trace?.session(sessionID, 'reported')
     live.reports += 1
     this.check(live)
   }
@@ -97,6 +99,7 @@ export class Checks {
   /** The store has no such session any more. */
   gone(live: LiveSession): void {
     const expired = live.expiresAt <= this.#parts.clock.now()
+    trace?.session(live.sessionID, 'is not in the store')
     this.#parts.endings.endSession(live, endOf(expired ? 'expired' : 'destroyed'))
     live.stored = live.snapshot = undefined
   }
@@ -216,6 +219,7 @@ export class Checks {
     live.failedSince ??= now
     if (now - live.failedSince >= unverifiedMs) return endings.endSession(live, endOf('unverified'))
     live.pauseMs = Math.min(Math.max(live.pauseMs * 2, firstPauseMs), longestPauseMs)
+    trace?.session(live.sessionID, `could not be checked, again in ${String(live.pauseMs)} ms`)
     this.#parts.schedule(live)
   }
 }

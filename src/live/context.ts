@@ -2,12 +2,12 @@
  * What a connection knows of its session: the third argument of 'connection'.
  * In: a session and how it came. Out: the session as it is now, its changes, and its end.
  */
-import { createHash } from 'node:crypto'
 import { EventEmitter } from 'node:events'
 import type { InspectOptions } from 'node:util'
 
 import type { WebSocket } from 'ws'
 
+import { hashOf } from '../session-hash.js'
 import type { StoredSession } from '../store/live-store.js'
 import type { SessionSnapshot } from '../store/snapshot.js'
 import type { SessionEnd } from '../verdict.js'
@@ -47,18 +47,36 @@ export interface SessionContext extends EventEmitter<SessionContextEvents> {
   readonly ws: WebSocket | undefined
   /** Aborts when the session ended or the socket closed: hand it to what a handler starts. */
   readonly signal: AbortSignal
-  /** Reads the store now. */
+  /**
+   * Reads the store now; seldom needed, as `session` is kept current.
+   *
+   * @throws {SessionEndedError} (rejects) if the session is gone.
+   * @throws {StoreUnavailableError} (rejects) when the store cannot be read.
+   */
   refresh(): Promise<SessionSnapshot>
   /**
    * Reads, changes, and writes back only if nobody wrote in between; else again with what is there by then.
    *
    * `mutate` is synchronous and may run several times. If it returns a thenable: TypeError, nothing written. If it throws:
    * that error, nothing written. Never brings a destroyed session back.
+   *
+   * @throws {SessionEndedError} (rejects) if the session is gone.
+   * @throws {StoreUnavailableError} (rejects) when the store fails; the write may have been done all the same.
    */
   update(mutate: Mutate): Promise<SessionSnapshot>
-  /** Puts off the expiry now, as an HTTP request does. */
+  /**
+   * Puts off the expiry now, as an HTTP request does.
+   *
+   * @throws {SessionEndedError} (rejects) if the session is gone.
+   * @throws {StoreUnavailableError} (rejects) when the store fails.
+   */
   touch(): Promise<void>
-  /** Signs out: the session goes, and with it all its sockets on every node. */
+  /**
+   * Signs out: the session goes, and with it all its sockets on every node.
+   *
+   * @throws {SessionEndedError} (rejects) after the end as `destroyed` or `expired`.
+   * @throws {StoreUnavailableError} (rejects) when the store fails.
+   */
   destroy(): Promise<void>
 }
 
@@ -214,9 +232,4 @@ export class Context extends EventEmitter<SessionContextEvents> implements Sessi
   ): string {
     return `SessionContext ${inspect(this.toJSON(), options)}`
   }
-}
-
-/** What stands for a session ID wherever it may be read by others: enough to tell two apart, nothing to log in with. */
-export function hashOf(sessionID: string): string {
-  return createHash('sha256').update(sessionID).digest('hex').slice(0, 12)
 }

@@ -7,6 +7,7 @@ import { SessionEndedError, StoreUnavailableError } from '../errors.js'
 import { snapshotOfStored } from '../store/clean-session.js'
 import type { StoredSession } from '../store/live-store.js'
 import type { SessionSnapshot } from '../store/snapshot.js'
+import { trace } from '../trace.js'
 import type { Checks } from './checks.js'
 import type { Context, FoundSession, SessionActions } from './context.js'
 import { LiveSession } from './live-session.js'
@@ -67,6 +68,7 @@ export class Operations implements SessionActions {
     const { registry, checks } = this.#parts
     try {
       const stored = await this.#writer.update(sessionID, mutate, () => registry.get(sessionID)?.stored)
+      trace?.session(sessionID, stored === 'gone' ? 'not written: it is gone' : 'written')
       const live = registry.get(sessionID)
       if (live !== undefined && stored !== 'gone') checks.written(live, stored)
       if (stored !== 'gone') return stored
@@ -92,6 +94,7 @@ export class Operations implements SessionActions {
     this.#assertOpen()
     // In its turn among the writes: a store whose calls overtake each other would let one of them bring it back.
     await this.#writer.inTurn(sessionID, () => this.#parts.store.destroy(sessionID))
+    trace?.session(sessionID, 'destroyed')
     this.#gone(sessionID)
   }
 

@@ -55,6 +55,7 @@ export function duplicateOf(
     ...settings,
   }
   const own = client.duplicate(overrides as unknown as Overrides) as unknown as RedisClient
+  makeDestroyHarmless(own)
   // What an error says, the calls under way are told, too. After an error of the network there is no 'end'.
   own.on('error', () => {
     own.destroy()
@@ -62,6 +63,18 @@ export function duplicateOf(
   })
   own.on('end', onLost)
   return own
+}
+
+/* Before redis 6.3, destroy() throws for a client that is closed already. Here that is as good as closed now. */
+function makeDestroyHarmless(own: RedisClient): void {
+  const destroy = own.destroy.bind(own)
+  own.destroy = () => {
+    try {
+      destroy()
+    } catch (error) {
+      if (own.isOpen) throw error
+    }
+  }
 }
 
 /** @throws {StoreUnavailableError} (rejects) if it cannot be connected in time; nothing is left of it then. */

@@ -68,12 +68,19 @@ export interface SessionCookieData {
   originalMaxAge: number | null
   /** ISO date as of the last write of the record, which may be older than the store's own expiry; `null` if none. */
   expires: string | null
+  /** The path it is sent for. */
   path: string
+  /** Whether it is kept from scripts. */
   httpOnly: boolean
+  /** Whether it is sent over TLS only; `'auto'`: if the request was. */
   secure?: boolean | 'auto'
+  /** For which sites' requests it is sent. */
   sameSite?: boolean | 'lax' | 'strict' | 'none'
+  /** The hosts it is sent to; absent: the one that set it. */
   domain?: string
+  /** Which cookies a browser drops first. */
   priority?: 'low' | 'medium' | 'high'
+  /** Whether each top-level site has one of its own. */
   partitioned?: boolean
 }
 

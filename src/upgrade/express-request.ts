@@ -13,6 +13,7 @@ import { draftOf } from '../store/snapshot.js'
 export interface SessionRequest extends IncomingMessage {
   /** A real Session, made when it is first read, from what the session is then. `regenerate` is not to be had. */
   session: Session & Partial<SessionData>
+  /** The verified session ID. A credential: keep it out of logs, answers and messages. */
   sessionID: string
   /** Your store, except that it writes no session that is gone. */
   sessionStore: Store

@@ -15,6 +15,7 @@ import type { SessionContext } from '../live/context.js'
 import type { Reports } from '../live/reports.js'
 import type { Sessions } from '../live/sessions.js'
 import { isThenable } from '../store/settle-once.js'
+import { trace } from '../trace.js'
 import { CloseCode, refusalOf, type Refusal, type RefusalReason } from '../verdict.js'
 import { asksByCallback, callbackMisuse, type Destination } from './destination.js'
 import { putSessionOn, type SessionRequest } from './express-request.js'
@@ -85,6 +86,7 @@ export class Upgrader {
     const { request, socket } = upgrade
     const { wss } = destination
     if (!take(socket)) return
+    trace?.request(request, 'upgrade', `${String(this.#parts.pending.size)} handshakes under way`)
     if (!isWellFormedUpgrade(request)) return this.#refuse(upgrade, refusalOf('bad-request'))
     if (!this.#isServedBy(wss, request)) return this.#refuse(upgrade, refusalOf('not-found'))
     if (asksByCallback(wss.options)) return this.#refuseMisuse(upgrade)
@@ -248,6 +250,7 @@ export class Upgrader {
   ): void {
     const { sessions, reports } = this.#parts
     ignoreErrors(ws)
+    trace?.request(request, '101', context === undefined ? 'anonymous' : 'open', context?.sessionID)
     reports.accepted(context, ws)
     const failed = (error: unknown): void => {
       reports.fault('connection-listener', error)

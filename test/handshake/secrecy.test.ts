@@ -1,3 +1,4 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { once } from 'node:events'
 import { inspect } from 'node:util'
 import type { SessionData } from 'express-session'
@@ -76,6 +77,10 @@ function listenIn(): string[] {
   const hearWarning = (warning: Error) => hear(warning.message, warning.stack, warning)
   process.on('warning', hearWarning)
   atEnd(() => process.off('warning', hearWarning))
+  for (const name of ['accept', 'refuse', 'change', 'end', 'fault']) {
+    subscribe(`ws-session-bridge:${name}`, hear)
+    atEnd(() => unsubscribe(`ws-session-bridge:${name}`, hear))
+  }
   return said
 }
 

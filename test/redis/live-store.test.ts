@@ -1,3 +1,4 @@
+import { createRequire } from 'node:module'
 import { RedisStore } from 'connect-redis'
 import type { SessionData } from 'express-session'
 import { redisLiveStore } from 'ws-session-bridge/redis'
@@ -9,6 +10,8 @@ describeLiveStore('connect-redis by its own methods', async () => {
   const { store } = await startRedisStore()
   return { store, live: new ExpressStore(store) }
 })
+
+const { version: redisVersion } = createRequire(import.meta.url)('redis/package.json') as { version: string }
 
 type Options = Omit<ConstructorParameters<typeof RedisStore>[0], 'client' | 'prefix'>
 
@@ -43,11 +46,14 @@ for (const [name, options] of Object.entries(variants)) {
   })
 }
 
-describeLiveStore('redisLiveStore without a prefix, on a client that has one', async () => {
-  const { client, prefix } = await startRedisStore()
-  const prefixed = client.duplicate({ keyPrefix: prefix })
-  await prefixed.connect()
-  const store = new RedisStore({ client: prefixed, prefix: '' })
-  const live = redisLiveStore(store)
-  return { store, live }
-})
+// redis 6.0 knows no `keyPrefix`, and ignores it.
+if (!redisVersion.startsWith('6.0.')) {
+  describeLiveStore('redisLiveStore without a prefix, on a client that has one', async () => {
+    const { client, prefix } = await startRedisStore()
+    const prefixed = client.duplicate({ keyPrefix: prefix })
+    await prefixed.connect()
+    const store = new RedisStore({ client: prefixed, prefix: '' })
+    const live = redisLiveStore(store)
+    return { store, live }
+  })
+}

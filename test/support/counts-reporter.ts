@@ -1,5 +1,6 @@
-// In: the results of a run. Out: its last line, "N passed, N failed, N skipped", for people and for machines that count.
+// In: the results of a run. Out: its last line, "N passed, N failed, N skipped".
 import type { Reporter, TestModule } from 'vitest/node'
+import { tellCounts } from './counts.js'
 
 export class CountsReporter implements Reporter {
   onTestRunEnd(modules: readonly TestModule[], unhandledErrors: readonly unknown[]): void {
@@ -15,6 +16,6 @@ export class CountsReporter implements Reporter {
     }
     // A run of nothing has shown nothing.
     if (count.passed === 0) process.exitCode = 1
-    console.log(`${count.passed} passed, ${count.failed} failed, ${count.skipped} skipped`)
+    tellCounts(count)
   }
 }

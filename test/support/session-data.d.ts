@@ -7,6 +7,7 @@ declare module 'express-session' {
     role?: string
     views?: number
     since?: Date
+    cart?: { items: { name: string; added: Date }[] }
     tenant?: string & { readonly __brand: 'tenant' }
   }
 }

@@ -102,12 +102,19 @@ describe('a snapshot', () => {
       snapshot.cookie = { originalMaxAge: null, expires: null, path: '/', httpOnly: true }
       // @ts-expect-error -- read-only all the way down
       snapshot.cookie.originalMaxAge = 1
+      // @ts-expect-error -- read-only all the way down
+      snapshot.cart!.items = []
+      // @ts-expect-error -- read-only all the way down
+      snapshot.cart!.items[0]!.name = 'tea'
+      // @ts-expect-error -- an array that cannot be changed
+      snapshot.cart!.items[0] = undefined
       // @ts-expect-error -- read-only
       delete snapshot.user
       // @ts-expect-error -- replaced by the bridge alone
       context.session = snapshot
     }
     expectTypeOf(writes).returns.toBeVoid()
+    expectTypeOf<NonNullable<SessionSnapshot['cart']>['items']>().not.toHaveProperty('push')
     expectTypeOf<SessionSnapshot>().not.toHaveProperty('save')
   })
 
@@ -133,6 +140,8 @@ describe('a draft', () => {
     const writes = (draft: SessionDraft) => {
       draft.views = (draft.views ?? 0) + 1
       draft.cookie.expires = null
+      draft.cart = { items: [{ name: 'tea', added: new Date().toISOString() }] }
+      draft.cart.items.push({ name: 'milk', added: new Date().toISOString() })
       delete draft.user
       draft.since = new Date().toISOString()
       // @ts-expect-error -- a string by the time it is read

@@ -1,0 +1,71 @@
+// In: a Node and peers. Out: the tests of this project, run on both.
+import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import type { Node } from './nodes.js'
+import type { Peers } from './peers.js'
+import { runNode } from './process.js'
+
+const leftOut = new Set(['node_modules', '.git', 'dist', 'coverage', '.build'])
+
+/** The redis tests that tell one version of its packages from another; the others are about servers that fail. */
+const redisTests = [
+  'test/redis/live-store.test.ts',
+  'test/redis/hearing.test.ts',
+  'test/redis/away.test.ts',
+  'test/store/connect-redis.redis.test.ts',
+]
+
+/** What a busy machine is late with says nothing of a Node. */
+const patient = ['--testTimeout=60000', '--hookTimeout=60000']
+
+const suites = {
+  'fast tests': ['--project', 'fast'],
+  'Redis tests': ['--project', 'full', ...redisTests],
+}
+
+/** A copy of the project, with these peers in place of those of its lock file. */
+export function projectWith(root: string, folder: string, peers: Peers): string {
+  mkdirSync(folder)
+  for (const name of readdirSync(root)) {
+    if (leftOut.has(name)) continue
+    cpSync(join(root, name), join(folder, name), {
+      recursive: true,
+      filter: (source) => !leftOut.has(source.split(/[\\/]/).at(-1)!),
+    })
+  }
+  linkPackages(join(root, 'node_modules'), join(folder, 'node_modules'))
+  for (const name of Object.keys(peers.versions)) {
+    const link = join(folder, 'node_modules', name)
+    rmSync(link, { recursive: true, force: true })
+    symlinkSync(join(peers.folder, 'node_modules', name), link)
+  }
+  return folder
+}
+
+/* One link for each package, so that one can be another. */
+function linkPackages(from: string, to: string): void {
+  for (const name of packagesIn(from)) {
+    mkdirSync(dirname(join(to, name)), { recursive: true })
+    symlinkSync(join(from, name), join(to, name))
+  }
+}
+
+function packagesIn(modules: string): string[] {
+  return readdirSync(modules)
+    .filter((name) => !name.startsWith('.'))
+    .flatMap((name) =>
+      name.startsWith('@') ? readdirSync(join(modules, name)).map((inner) => `${name}/${inner}`) : name,
+    )
+}
+
+/** Runs tests in such a copy. Resolves to how many passed. */
+export async function runSuite(node: Node, project: string, suite: keyof typeof suites): Promise<string> {
+  const counts = join(project, `counts-${node.version}.txt`)
+  const vitest = join(project, 'node_modules/vitest/vitest.mjs')
+  rmSync(counts, { force: true })
+  await runNode(node.path, [vitest, 'run', ...patient, ...suites[suite]], {
+    cwd: project,
+    env: { COUNTS_FILE: counts, NO_COLOR: '1' },
+  })
+  return readFileSync(counts, 'utf8').trim()
+}
