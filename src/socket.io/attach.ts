@@ -25,8 +25,11 @@ export interface SocketData<C = SessionContext> {
 
 /** A Socket.IO `Server`, whatever its events and data are typed as. */
 export interface SocketIOServer {
+  /** The main namespace. */
   readonly sockets: object
+  /** The namespace of a name. */
   of(name: string): object
+  /** Takes the connections of an Engine.IO server. */
   bind(engine: never): unknown
 }
 

@@ -30,6 +30,7 @@ export interface TestBridge<C = SessionContext> extends AsyncDisposable {
   readonly bridge: SessionBridge<C>
   /** A MemoryStore whose sessions expire by `clock`. */
   readonly store: TestStore
+  /** The time of the bridge and its store. */
   readonly clock: TestClock
   /** For your own app: `app.use(session(sessionOptions))`. The secret is a new one for each test bridge. */
   readonly sessionOptions: SessionBridgeOptions['session']
@@ -53,7 +54,7 @@ export interface TestBridge<C = SessionContext> extends AsyncDisposable {
    * @throws {SessionEndedError} (rejects) if there is no such session.
    */
   change(session: string, mutate: Mutate): Promise<SessionSnapshot>
-  /** Signs a session out as another request would. Resolves when its sockets are closed. Harmless if there is none. */
+  /** Signs a session out as another request would. Resolves when its sockets are closed, never rejects. Harmless if there is none. */
   end(session: string): Promise<void>
   /**
    * Opens a real WebSocket, through a real HTTP server, in memory. Resolves when it is open or refused; rejects if the
@@ -62,7 +63,7 @@ export interface TestBridge<C = SessionContext> extends AsyncDisposable {
    * @param cookie what `cookie` returned, or any Cookie header; undefined: none
    */
   upgrade(cookie?: string, options?: TestUpgradeOptions): Promise<TestUpgrade<C>>
-  /** Closes the bridge and all that was opened here; harmless a second time. `await using` does it by itself. */
+  /** Closes the bridge and all that was opened here; harmless a second time, and never rejects. `await using` does it by itself. */
   close(): Promise<void>
 }
 

@@ -14,13 +14,13 @@ import type { SessionBridgeOptions } from '../options.js'
  */
 export interface TestBridgeOptions<C = SessionContext>
   extends Omit<SessionBridgeOptions, 'session' | 'live'>, MountOptions<C> {
-  /** The options that your app gives to express-session, less `store` and `secret`. */
+  /** The options that your app gives to express-session, less `store` and `secret`. Default: none. */
   session?: Omit<SessionBridgeOptions['session'], 'store' | 'secret'> | undefined
   /** Your own ws server, made with `noServer: true`; its 'connection' is emitted as always. Default: a new one. */
   wss?: WebSocketServer | undefined
   /**
-   * Default 2 147 483 647, the longest there is: a store in this process reports every change. Set it to see what a session
-   * costs while nothing happens.
+   * See {@link SessionBridgeOptions.revalidateMs}, in ms. Default 2 147 483 647, the longest there is: a store in this
+   * process reports every change. Set it to see what a session costs while nothing happens.
    */
   revalidateMs?: number | undefined
 }

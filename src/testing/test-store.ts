@@ -23,6 +23,7 @@ export class TestStore extends MemoryStore {
     this.#activity = activity
   }
 
+  /** As MemoryStore's; a session that has expired by the clock is none. */
   override get(sessionID: string, callback: Answer<SessionData>): void {
     this.#forgetExpired()
     const expiresAt = this.#expiries.get(sessionID)
@@ -32,12 +33,14 @@ export class TestStore extends MemoryStore {
     )
   }
 
+  /** As MemoryStore's; the session expires by the clock. */
   override set(sessionID: string, session: SessionData, callback?: (error?: unknown) => void): void {
     const record = plain(session)
     this.#expiries.set(sessionID, dateOf(record))
     super.set(sessionID, dated(record, undefined), this.#counted(callback))
   }
 
+  /** As MemoryStore's; the new expiry is by the clock. */
   override touch(sessionID: string, session: SessionData, callback?: () => void): void {
     this.#forgetExpired()
     const record = plain(session)
@@ -45,16 +48,19 @@ export class TestStore extends MemoryStore {
     super.touch(sessionID, dated(record, undefined), this.#counted(callback))
   }
 
+  /** As MemoryStore's. */
   override destroy(sessionID: string, callback?: (error?: unknown) => void): void {
     this.#expiries.delete(sessionID)
     super.destroy(sessionID, this.#counted(callback))
   }
 
+  /** As MemoryStore's. */
   override clear(callback?: (error?: unknown) => void): void {
     this.#expiries.clear()
     super.clear(this.#counted(callback))
   }
 
+  /** As MemoryStore's: all sessions that have not expired, by ID. */
   override all(callback: Answer<Record<string, SessionData>>): void {
     this.#forgetExpired()
     const expiries = new Map(this.#expiries)

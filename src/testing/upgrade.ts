@@ -16,9 +16,9 @@ export interface TestUpgradeOptions {
   url?: string | undefined
   /** The header `Origin`. Default: none, as from a client that is no browser. */
   origin?: string | undefined
-  /** The subprotocols to ask for. */
+  /** The subprotocols to ask for. Default: none. */
   protocols?: string | readonly string[] | undefined
-  /** More headers. */
+  /** More headers. Default: none. */
   headers?: Readonly<Record<string, string | readonly string[]>> | undefined
   /** What the server sees as the client's address. Default `'127.0.0.1'`. */
   remoteAddress?: string | undefined

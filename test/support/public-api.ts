@@ -90,7 +90,12 @@ function membersOf(declaration: ts.Declaration): Member[] {
 
 function isNamed(member: ts.Declaration): member is Member {
   const { name } = member as { name?: ts.Node }
-  return name !== undefined && !ts.isPrivateIdentifier(name)
+  return name !== undefined && !ts.isPrivateIdentifier(name) && ts.getJSDocTags(member).every(isPublic)
+}
+
+/* What is internal is not in the package's types either (tsconfig.build.json, `stripInternal`). */
+function isPublic({ tagName }: ts.JSDocTag): boolean {
+  return tagName.text !== 'internal'
 }
 
 /* `{ … } as const satisfies …` is `{ … }`. */
