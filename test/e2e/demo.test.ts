@@ -1,169 +1,530 @@
-// In: the demo in Chromium, on MemoryStore and on Redis. Out: what a person sees there.
-import { MemoryStore, type Store } from 'express-session'
-import { beforeAll, describe, expect, it } from 'vitest'
+// In: the demo in Chromium, on one node and on two. Out: what people see there, and that the page is one for everybody.
+import axe from 'axe-core'
 import type { Browser, Page } from 'playwright-core'
+import { beforeAll, describe, expect, it } from 'vitest'
 import { startChromium } from '../support/chromium.js'
-import { startRedisStore } from '../support/redis.js'
-import { login, newVisitor, openTab, startObservedDemo } from './demo-in-browser.js'
+import type { DemoOptions } from '../../demo/src/app.js'
+import { redisUrl } from '../support/redis.js'
+import {
+  attempt,
+  connected,
+  login,
+  newVisitor,
+  openTab,
+  say,
+  startObservedDemo,
+  startTwoNodes,
+  visit,
+  type ObservedDemo,
+} from './demo-in-browser.js'
 
 let browser: Browser
 beforeAll(async () => {
   browser = await startChromium()
 })
 
-describe.each<{ name: string; createStore: () => Promise<Store> }>([
-  { name: 'a MemoryStore', createStore: () => Promise.resolve(new MemoryStore()) },
-  { name: 'connect-redis', createStore: async () => (await startRedisStore()).store },
-])('the demo on $name', ({ createStore }) => {
-  it('opens a socket after the login and shows the name that the server read from the session', async () => {
-    const demo = await startObservedDemo({ store: await createStore() })
-    const ada = await newVisitor(browser)
-    const page = await openTab(ada, demo.url)
+/** Where there is one node, the other one is the same. */
+const places: { name: string; start: (options?: DemoOptions) => Promise<[ObservedDemo, ObservedDemo]> }[] = [
+  {
+    name: 'one node with a MemoryStore',
+    start: async (options) => {
+      const demo = await startObservedDemo(options)
+      return [demo, demo]
+    },
+  },
+  { name: 'two nodes with Redis', start: (options) => startTwoNodes(redisUrl(), options) },
+]
 
-    await login(page, 'Ada')
+/** How much of the session is left, as the bar shows it. */
+const leftOn = (page: Page) => page.locator('#left-bar').evaluate((bar) => (bar as HTMLProgressElement).value)
 
-    expect(await page.locator('#user').textContent()).toBe('Ada')
-    expect(await page.locator('#since').textContent()).toMatch(/\d/)
-    await page.getByText('Ada (you), 1 tab').waitFor()
-    expect(demo.bridge.stats()).toMatchObject({ sockets: 1, sessions: 1, accepted: 1 })
-    expect(ada.complaints).toEqual([])
-  })
-
-  it('shares the session with a second tab, and echoes to both what one of them sends', async () => {
-    const demo = await startObservedDemo({ store: await createStore() })
-    const ada = await newVisitor(browser)
-    const first = await openTab(ada, demo.url)
-    await login(first, 'Ada')
-
-    const second = await openTab(ada, demo.url)
-    await second.getByText('the server knows you as Ada').waitFor()
-    for (const tab of [first, second]) await tab.getByText('Ada (you), 2 tabs').waitFor()
-    expect(demo.bridge.stats()).toMatchObject({ sockets: 2, sessions: 1 })
-
-    await sendMessage(second, '<b>Hello</b>')
-    await second.getByText('Ada <b>Hello</b>', { exact: true }).waitFor()
-    await first.getByText('Ada <b>Hello</b> from another tab', { exact: true }).waitFor()
-    expect(ada.complaints).toEqual([])
-  })
-
-  it('shows a name that one tab changes by HTTP on the socket of the other', async () => {
-    const demo = await startObservedDemo({ store: await createStore() })
-    const ada = await newVisitor(browser)
-    const first = await openTab(ada, demo.url)
-    await login(first, 'Ada')
-    const second = await openTab(ada, demo.url)
-    await second.getByText('the server knows you as Ada').waitFor()
-
-    await first.getByLabel('A new name').fill('Countess of Lovelace')
-    await first.getByRole('button', { name: 'Change' }).click()
-
-    for (const tab of [first, second]) await tab.getByText('the server knows you as Countess of Lovelace').waitFor()
-    await sendMessage(second, 'It is me')
-    await first.getByText('Countess of Lovelace It is me from another tab', { exact: true }).waitFor()
-    expect(ada.complaints).toEqual([])
-  })
-
-  it('logs out in every tab, and leaves other people where they are', async () => {
-    const demo = await startObservedDemo({ store: await createStore() })
+describe.each(places)('the demo, on $name,', ({ start }) => {
+  it('is a room, in which the server knows who says what', async () => {
+    const [here, there] = await start()
     const [ada, grace] = [await newVisitor(browser), await newVisitor(browser)]
-    const first = await openTab(ada, demo.url)
+    const first = await openTab(ada, here.url)
     await login(first, 'Ada')
-    const second = await openTab(ada, demo.url)
-    const other = await openTab(grace, demo.url)
+    const other = await openTab(grace, there.url)
     await login(other, 'Grace')
-    await other.getByText('Ada, 2 tabs').waitFor()
+    const second = await openTab(ada, there.url)
+    await connected(second, 'Ada')
+
+    for (const tab of [first, second, other]) {
+      await tab.locator('#people li', { hasText: 'Ada' }).getByText('2 tabs on').waitFor()
+      await tab.locator('#people li', { hasText: 'Grace' }).getByText('1 tab on').waitFor()
+    }
+    await first.getByText('Ada (you)').waitFor()
+
+    await say(second, '<b>Hello</b>')
+    const line = { hasText: '<b>Hello</b>' }
+    await second.locator('#log li', line).getByText('read «Ada» from the session: yours, of this tab').waitFor()
+    await first.locator('#log li', line).getByText('read «Ada» from the session: yours, of another tab').waitFor()
+    await other
+      .locator('#log li', line)
+      .getByText(/read «Ada» from the session: [0-9a-f]{12}$/)
+      .waitFor()
+    expect(await other.locator('#log b').count()).toBe(0)
+
+    const late = await openTab(grace, here.url)
+    await late.locator('#people li', { hasText: 'Grace' }).getByText('2 tabs on').waitFor()
+    await other.close()
+    await late.locator('#people li', { hasText: 'Grace' }).getByText('1 tab on').waitFor()
+    expect([...ada.complaints, ...grace.complaints]).toEqual([])
+  })
+
+  it('shows the session as the handler reads it, while it is edited over HTTP', async () => {
+    const [here, there] = await start()
+    const ada = await newVisitor(browser)
+    const first = await openTab(ada, here.url)
+    await login(first, 'Ada')
+    const second = await openTab(ada, `${there.url}/#/session`)
+    await connected(second, 'Ada')
+    await second.locator('#snapshot', { hasText: '"user": "Ada"' }).waitFor()
+
+    await visit(first, 'Your session')
+    await first.getByLabel('Name', { exact: true }).fill('Countess of Lovelace')
+    await first.getByLabel('What you are up to').fill('Note G')
+    await first.getByRole('button', { name: 'Save' }).click()
+
+    for (const tab of [first, second]) {
+      await connected(tab, 'Countess of Lovelace')
+      await tab.locator('#snapshot', { hasText: '"note": "Note G"' }).waitFor()
+      await tab.locator('#events').getByText('The session changed.').waitFor()
+    }
+    await visit(second, 'Room')
+    await say(second, 'It is me')
+    await second.getByText('read «Countess of Lovelace» from the session').waitFor()
+    expect(ada.complaints).toEqual([])
+  })
+
+  it('shows how long the session lasts, and how a message refills that', async () => {
+    const [here] = await start({ maxAgeMs: 8_000 })
+    const ada = await newVisitor(browser)
+    const page = await openTab(ada, here.url)
+    await login(page, 'Ada')
+    await expect.poll(() => leftOn(page), { timeout: 10_000 }).toBeLessThan(0.7)
+
+    await say(page, 'I am still here')
+
+    await expect.poll(() => leftOn(page), { timeout: 10_000 }).toBeGreaterThan(0.8)
+    await page.locator('#events').getByText('Time refilled.').waitFor({ state: 'attached' })
+    expect(ada.complaints).toEqual([])
+  })
+
+  it('logs out in every tab and says why, and no tab comes back by itself', async () => {
+    const [here, there] = await start()
+    const [ada, grace] = [await newVisitor(browser), await newVisitor(browser)]
+    const first = await openTab(ada, here.url)
+    await login(first, 'Ada')
+    const second = await openTab(ada, there.url)
+    await connected(second, 'Ada')
+    const other = await openTab(grace, there.url)
+    await login(other, 'Grace')
 
     await first.getByRole('button', { name: 'Log out' }).click()
 
-    for (const tab of [first, second]) await tab.getByText('Not logged in').waitFor()
-    await other.getByText('Ada, 2 tabs').waitFor({ state: 'detached' })
-    await sendMessage(other, 'Still here')
-    await other.getByText('Grace Still here', { exact: true }).waitFor()
+    for (const tab of [first, second]) {
+      await tab.getByText('Socket closed: 4401 destroyed').waitFor()
+      await tab.getByText('Somebody logged out').waitFor()
+      await tab.getByText('Not logged in').waitFor()
+    }
+    await other.locator('#people li', { hasText: 'Ada' }).waitFor({ state: 'detached' })
+    await say(other, 'Still here')
+    await other.locator('#log li', { hasText: 'Still here' }).waitFor()
+
+    // A second login makes a second session. The old tab is told of it, and asks before it goes on with that.
+    await login(first, 'Ada again')
+    expect(here.refusals).toEqual([])
+    expect(there.refusals).toEqual([])
+    await openTab(ada, there.url).then((tab) => connected(tab, 'Ada again'))
+    await second.getByText('Not logged in').waitFor()
     expect([...ada.complaints, ...grace.complaints]).toEqual([])
+  })
+
+  it('has a monitor, from which sockets are kicked and sessions signed out wherever they are', async () => {
+    const [here, there] = await start()
+    const [root, ada, eve] = [await newVisitor(browser), await newVisitor(browser), await newVisitor(browser)]
+    const admin = await openTab(root, here.url)
+    await login(admin, 'Root', 'admin')
+    const first = await openTab(ada, there.url)
+    await login(first, 'Ada')
+    const second = await openTab(ada, here.url)
+    await connected(second, 'Ada')
+    await visit(admin, 'Monitor')
+    const card = (name: string) => admin.locator('#sessions > li', { has: admin.getByRole('heading', { name }) })
+
+    await card('Ada').locator('.sockets li').nth(1).waitFor()
+    await card('Root').getByText('/monitor on').waitFor()
+    expect(await card('Ada').locator('.data').textContent()).toContain('role"visitor"')
+
+    // One socket, whose session stays.
+    await card('Ada').locator('.sockets li').first().getByRole('button').click()
+    const kicked = async () => (await isKicked(first)) || (await isKicked(second))
+    await expect.poll(kicked, { timeout: 10_000 }).toBe(true)
+    const out = (await isKicked(first)) ? first : second
+    await out.getByRole('button', { name: 'Connect now' }).click()
+    await connected(out, 'Ada')
+
+    // One session, in both its tabs.
+    await card('Ada').getByRole('button', { name: 'Sign out session' }).click()
+    for (const tab of [first, second]) await tab.getByText('Socket closed: 4401 destroyed').waitFor()
+
+    // All sessions of a user.
+    await login(first, 'Ada')
+    const third = await openTab(eve, there.url)
+    await login(third, 'Ada')
+    await expect.poll(() => card('Ada').count(), { timeout: 10_000 }).toBe(2)
+    await card('Ada').first().getByRole('button', { name: 'Kick the user' }).click()
+    for (const tab of [first, third]) await tab.getByText('1008 kicked').first().waitFor()
+    for (const tab of [first, third]) await tab.getByRole('button', { name: 'Connect now' }).click()
+    await expect.poll(() => card('Ada').count(), { timeout: 10_000 }).toBe(2)
+    await card('Ada').first().getByRole('button', { name: 'Sign out the user' }).click()
+    for (const tab of [first, third]) await tab.getByText('Socket closed: 4401 destroyed').waitFor()
+
+    // Everybody else.
+    await login(first, 'Ada')
+    await login(third, 'Eve')
+    await card('Eve').waitFor()
+    await admin.locator('#kick-others').click()
+    for (const tab of [first, third]) await tab.getByText('1008 kicked').first().waitFor()
+    for (const tab of [first, third]) await tab.getByRole('button', { name: 'Connect now' }).click()
+    await card('Eve').waitFor()
+    await admin.locator('#sign-out-others').click()
+    for (const tab of [first, third]) await tab.getByText('Socket closed: 4401 destroyed').waitFor()
+    await connected(admin, 'Root')
+
+    await admin.locator('.chart', { hasText: 'ended' }).getByText('destroyed').waitFor()
+    expect([...root.complaints, ...ada.complaints, ...eve.complaints]).toEqual([])
+  })
+
+  it('closes the monitor with 4403 when the role is lost, and only that', async () => {
+    const [here, there] = await start()
+    const [root, second] = [await newVisitor(browser), await newVisitor(browser)]
+    const admin = await openTab(root, here.url)
+    await login(admin, 'Root', 'admin')
+    await visit(admin, 'Monitor')
+    const other = await openTab(second, there.url)
+    await login(other, 'Other', 'admin')
+    await visit(other, 'Monitor')
+
+    const card = other.locator('#sessions > li', { has: other.getByRole('heading', { name: 'Root' }) })
+    await card.getByRole('button', { name: 'Take the role' }).click()
+
+    await admin.getByText("The server closed the monitor's socket: 4403 forbidden").waitFor()
+    expect(await admin.locator('#sessions li').count()).toBe(0)
+    await connected(admin, 'Root')
+    await other.locator('.chart', { hasText: 'ended' }).getByText('forbidden').waitFor()
+    // Its link is gone, and whoever has kept the address is refused: a script alone would be no guard.
+    await visit(admin, 'Room')
+    expect(await admin.getByRole('link', { name: 'Monitor' }).count()).toBe(0)
+    expect([...root.complaints, ...second.complaints]).toEqual([])
+    const refused = admin.evaluate(() => {
+      const socket = new WebSocket(`${location.origin.replace('http', 'ws')}/monitor`)
+      return new Promise((resolve) => {
+        socket.onclose = ({ code }) => {
+          resolve(code)
+        }
+      })
+    })
+    expect(await refused).toBe(1006)
+    expect(here.refusals).toMatchObject([{ reason: 'forbidden' }])
+  })
+
+  it('lets nobody in who has no right to, and shows each answer as it came', async () => {
+    const [here] = await start()
+    const ada = await newVisitor(browser)
+    const page = await openTab(ada, here.url)
+    await login(page, 'Ada', 'admin')
+    await visit(page, 'Burglar')
+
+    expect(await attempt(page, 'Try it')).toEqual(['101 let in'])
+    expect(await attempt(page, 'Try no cookie')).toEqual(['401 refused no-cookie'])
+    expect(await attempt(page, 'Try forged cookies')).toEqual([
+      '401 refused bad-signature',
+      '401 refused unsigned-cookie',
+      '401 refused no-session',
+    ])
+    expect(await attempt(page, 'Try an expired one')).toEqual(['401 refused no-session'])
+    expect(await attempt(page, 'Try another origin')).toEqual(['403 refused origin-denied'])
+    expect(await attempt(page, 'Send a flood')).toEqual(['20 × 101 let in', '180 × 429 refused too-many-sockets'])
+
+    const answers = await page
+      .locator('article[data-kind=no-cookie], article[data-kind=forged]')
+      .locator('pre')
+      .allTextContents()
+    const received = answers.filter((text) => text.startsWith('HTTP/1.1 401 Unauthorized'))
+    expect(received).toHaveLength(4)
+    expect(new Set(received).size).toBe(1)
+
+    await visit(page, 'Monitor')
+    for (const reason of ['too-many-sockets', 'origin-denied', 'no-session', 'unsigned-cookie', 'no-cookie']) {
+      await page.locator('#refusals').getByText(reason).first().waitFor()
+    }
+    expect(ada.complaints).toEqual([])
+
+    const other = await openTab(ada, here.otherUrl)
+    await other.getByText('Refused. All that a script gets to know is the close code 1006.').waitFor()
+    await page.locator('#refusals').getByText(new URL(here.otherUrl).origin).first().waitFor()
+    // The browser's own words, on the page of the other site.
+    expect(ada.complaints).toEqual([expect.stringMatching(/^WebSocket connection to '.*' failed: /)])
   })
 })
 
 describe('the demo', () => {
-  it('shows that forged cookies are refused and the real one is not', async () => {
+  it('comes back by itself after a cut line, with the same session', async () => {
     const demo = await startObservedDemo()
     const ada = await newVisitor(browser)
     const page = await openTab(ada, demo.url)
     await login(page, 'Ada')
+    await visit(page, 'Your session')
 
-    await page.getByRole('button', { name: 'Try forged cookies' }).click()
+    await page.getByRole('button', { name: 'Cut the line' }).click()
 
-    await page.getByText('101 let in').waitFor()
-    const attempts = await page
-      .locator('#attempts li')
-      .evaluateAll((items) =>
-        items.map((item) => ['strong', 'code'].map((part) => item.querySelector(part)?.textContent)),
-      )
-    expect(attempts).toEqual([
-      ['401 refused', 'reason: bad-signature'],
-      ['401 refused', 'reason: unsigned-cookie'],
-      ['401 refused', 'reason: no-session'],
-      ['401 refused', 'reason: no-cookie'],
-      ['403 refused', 'reason: origin-denied'],
-      ['101 let in', undefined],
-    ])
-    await page.getByText('Ada (you), 1 tab').waitFor()
+    await page.locator('#events').getByText('Closed: 1006').waitFor()
+    await page.locator('#events').getByText('Attempt 1 in').waitFor()
+    await connected(page, 'Ada')
+    expect(await page.locator('#events').getByText('Open.').count()).toBe(2)
     expect(ada.complaints).toEqual([])
   })
 
-  it('says when its server is gone, and comes back by itself with the same session', async () => {
-    const options = { store: new MemoryStore(), secret: 'outlives a restart' }
-    const demo = await startObservedDemo(options)
+  it('says when its server is gone, and tries again with growing pauses until it is back', async () => {
+    const { MemoryStore } = await import('express-session')
+    const { inMemory } = await import('../../demo/src/backing.js')
+    const [store, secret] = [new MemoryStore(), 'outlives a restart']
+    const demo = await startObservedDemo({ backing: inMemory(store), secret })
     const page = await openTab(await newVisitor(browser), demo.url)
     await login(page, 'Ada')
 
     await demo.close()
-    await page.getByText('Trying again').waitFor()
-    await startObservedDemo({ ...options, port: Number(new URL(demo.url).port) })
+    await page.locator('#events').getByText('Closed: 1001').waitFor({ state: 'attached' })
+    await page.getByText('(attempt 4)').waitFor()
+    const pauses = await page
+      .locator('#events')
+      .getByText(/^.*Attempt \d in/)
+      .allTextContents()
+    // The attempts begin at 0.5 s and double; half of each is left to chance.
+    const inMs = pauses.map((text) => Number(/in ([\d.]+) s/.exec(text)?.[1]) * 1_000)
+    inMs.forEach((ms, attempts) => {
+      expect(ms).toBeGreaterThanOrEqual(250 * 2 ** attempts - 51)
+      expect(ms).toBeLessThanOrEqual(500 * 2 ** attempts + 51)
+    })
+    const again = await startObservedDemo({ backing: inMemory(store), secret, port: Number(new URL(demo.url).port) })
 
-    await page.getByText('the server knows you as Ada').waitFor()
+    await page.getByRole('button', { name: 'Connect now' }).click()
+    await connected(page, 'Ada')
+    expect(again.bridge.stats()).toMatchObject({ accepted: 1, sessions: 1 })
   })
 
-  it('takes no POST from a page of another origin', async () => {
+  it('ends a session that nobody used, and says so', async () => {
+    const demo = await startObservedDemo({ maxAgeMs: 3_000 })
+    const ada = await newVisitor(browser)
+    const page = await openTab(ada, demo.url)
+    await login(page, 'Ada')
+    await page.getByText('Socket closed: 4401 expired').waitFor()
+    await page.getByText('The session has expired').waitFor()
+    expect(ada.complaints).toEqual([])
+  })
+
+  it('keeps the cookie in the browser as long as the session that messages keep alive', async () => {
+    const demo = await startObservedDemo({ maxAgeMs: 4_000 })
+    const ada = await newVisitor(browser)
+    const page = await openTab(ada, demo.url)
+    await login(page, 'Ada')
+    const expires = async () => (await ada.context.cookies())[0]?.expires ?? 0
+    const before = await expires()
+    await expect.poll(() => leftOn(page), { timeout: 10_000 }).toBeLessThan(0.7)
+    await say(page, 'I am still here')
+    await expect.poll(expires, { timeout: 10_000 }).toBeGreaterThan(before)
+    expect(ada.complaints).toEqual([])
+  })
+
+  it('never shows a session ID, in no answer, no message and nowhere on the page', async () => {
     const demo = await startObservedDemo()
-    const post = (headers: Record<string, string>) =>
-      fetch(`${demo.url}/login`, {
+    const ada = await newVisitor(browser)
+    const page = await ada.context.newPage()
+    const seen: string[] = []
+    page.on('websocket', (socket) => {
+      socket.on('framereceived', ({ payload }) => seen.push(String(payload)))
+    })
+    page.on('response', (response) => {
+      // Not that of a redirect or of a page that has gone.
+      void response.text().then(
+        (text) => seen.push(text),
+        () => undefined,
+      )
+    })
+    await page.goto(demo.url)
+    await login(page, 'Ada', 'admin')
+    const [cookie] = await ada.context.cookies()
+    const sessionID = demo.bridge.readSessionID(`${cookie!.name}=${cookie!.value}`)!
+    await say(page, 'Hello')
+    await visit(page, 'Your session')
+    await visit(page, 'Burglar')
+    for (const label of ['Try it', 'Try forged cookies', 'Try another origin']) await attempt(page, label)
+    await visit(page, 'Monitor')
+    await page.locator('#sessions > li').first().waitFor()
+    seen.push(await page.content())
+
+    expect(seen.length).toBeGreaterThan(10)
+    expect(seen.join('\n')).toContain('101 let in')
+    expect(seen.join('\n')).not.toContain(sessionID)
+  })
+
+  it.each([
+    { from: 'another origin', headers: { origin: 'https://evil.example' } },
+    { from: 'another port, as the browser says', headers: { 'sec-fetch-site': 'same-site' } },
+    { from: 'no origin at all', headers: { origin: 'null' } },
+  ])('takes no POST from a page of $from', async ({ headers }) => {
+    const demo = await startObservedDemo()
+    const post = (more: Record<string, string>, path: string) =>
+      fetch(demo.url + path, {
         method: 'POST',
-        headers: { ...headers, 'Content-Type': 'application/json' },
+        headers: { 'Content-Type': 'application/json', ...more },
         body: '{"name":"Mallory"}',
       })
 
-    expect((await post({ origin: 'https://evil.example' })).status).toBe(403)
-    expect((await post({ origin: demo.url })).status).toBe(200)
+    for (const path of ['/login', '/session', '/logout', '/cut', '/attempts/flood']) {
+      expect((await post(headers, path)).status).toBe(403)
+    }
+    expect((await post({ origin: demo.url }, '/login')).status).toBe(200)
   })
 
-  it.each(['light', 'dark'] as const)(
-    'fits a narrow phone and can be used by keyboard alone (%s)',
-    async (colorScheme) => {
-      const demo = await startObservedDemo()
-      const phone = await newVisitor(browser, { viewport: { width: 320, height: 640 }, isMobile: true, colorScheme })
-      const page = await openTab(phone, demo.url)
-      await page.locator('#name:focus').waitFor()
-
-      await page.keyboard.type('A name that is rather long for a phone')
-      await page.keyboard.press('Enter')
-      await page.locator('#text:focus').waitFor()
-      await page.keyboard.type('Hello')
-      await page.keyboard.press('Enter')
-      await page.locator('#log li').waitFor()
-      for (let presses = 0; presses < 2; presses += 1) await page.keyboard.press('Tab')
-      await page.keyboard.press('Enter')
-      await page.getByText('101 let in').waitFor()
-
-      const overflow = await page.evaluate(
-        () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
-      )
-      expect(overflow).toBe(0)
-      expect(phone.complaints).toEqual([])
-    },
-  )
+  it('allows its page nothing inline and nothing from elsewhere', async () => {
+    const demo = await startObservedDemo()
+    const policy = (await fetch(demo.url)).headers.get('content-security-policy')
+    expect(policy).toContain("default-src 'none'")
+    expect(policy).not.toContain('unsafe')
+    const page = await openTab(await newVisitor(browser), demo.url)
+    const origins = await page.evaluate(() =>
+      performance.getEntriesByType('resource').map(({ name }) => new URL(name).origin),
+    )
+    expect(new Set(origins)).toEqual(new Set([demo.url]))
+  })
 })
 
-async function sendMessage(page: Page, text: string): Promise<void> {
-  await page.getByRole('textbox', { name: 'Message' }).fill(text)
-  await page.getByRole('button', { name: 'Send' }).click()
+describe('the page', () => {
+  it.each(['light', 'dark'] as const)('has no fault that axe can find, in no view (%s)', async (colorScheme) => {
+    const [here, there] = await startTwoNodes(redisUrl(), { stopRedis: () => undefined })
+    const ada = await newVisitor(browser, { colorScheme, reducedMotion: 'reduce' })
+    const page = await openTab(ada, here.url)
+    await page.getByLabel('Your name').waitFor()
+    expect(await faultsOf(page)).toEqual([])
+
+    await login(page, 'Ada', 'admin')
+    expect(await faultsOf(page)).toEqual([])
+    const grace = await openTab(await newVisitor(browser), there.url)
+    await login(grace, 'Grace')
+    await say(grace, 'Hello')
+    await page.locator('#log li').waitFor()
+    await say(page, 'Hello yourself')
+    await page.locator('#log li.own').waitFor()
+    expect(await faultsOf(page)).toEqual([])
+
+    await visit(page, 'Your session')
+    await page.getByRole('button', { name: 'Save' }).click()
+    await page.getByText('Saved over HTTP').waitFor()
+    expect(await faultsOf(page)).toEqual([])
+
+    await visit(page, 'Burglar')
+    for (const label of ['Try it', 'Try forged cookies', 'Send a flood']) await attempt(page, label)
+    await page.getByText('As it came').first().click()
+    expect(await faultsOf(page)).toEqual([])
+
+    await visit(page, 'Monitor')
+    await page.locator('#refusals tr').first().waitFor()
+    await page.locator('.legend li').first().waitFor()
+    expect(await faultsOf(page)).toEqual([])
+
+    await page.getByRole('button', { name: 'Log out' }).click()
+    await page.getByText('Socket closed: 4401').waitFor()
+    expect(await faultsOf(page)).toEqual([])
+    expect(ada.complaints).toEqual([])
+  })
+
+  it('fits a narrow phone in every view, and can be used by keyboard alone', async () => {
+    const demo = await startObservedDemo()
+    const phone = await newVisitor(browser, { viewport: { width: 320, height: 640 }, isMobile: true })
+    const page = await openTab(phone, demo.url)
+    await page.locator('#name:focus').waitFor()
+    expect(await overflowOf(page)).toBe(0)
+
+    // Logs in as an admin, and is where one writes.
+    await page.keyboard.type('A name that is rather long for a phone')
+    await press(page, 'Tab', 'input[name=role]')
+    await page.keyboard.press('ArrowDown')
+    await page.keyboard.press('Enter')
+    await page.locator('#text:focus').waitFor()
+    await page.keyboard.type('Hello')
+    await page.keyboard.press('Enter')
+    await page.locator('#log li').waitFor()
+    expect(await overflowOf(page)).toBe(0)
+
+    // From view to view: the focus goes to the heading of the one that was asked for.
+    await press(page, 'Shift+Tab', 'nav a[href="#/session"]')
+    await page.keyboard.press('Enter')
+    await page.locator('#session-title:focus').waitFor()
+    await press(page, 'Tab', '#new-note')
+    await page.keyboard.type('Typing')
+    await page.keyboard.press('Enter')
+    await page.locator('#snapshot', { hasText: 'Typing' }).waitFor()
+    expect(await overflowOf(page)).toBe(0)
+
+    await press(page, 'Shift+Tab', 'nav a[href="#/burglar"]')
+    await page.keyboard.press('Enter')
+    await page.locator('#burglar-title:focus').waitFor()
+    await press(page, 'Tab', 'article[data-kind=forged] button')
+    await page.keyboard.press('Enter')
+    await page.locator('article[data-kind=forged] .verdict').first().waitFor()
+    await press(page, 'Tab', 'article[data-kind=forged] summary')
+    await page.keyboard.press('Enter')
+    await page.locator('article[data-kind=forged] pre').first().waitFor()
+    expect(await overflowOf(page)).toBe(0)
+
+    await press(page, 'Shift+Tab', 'nav a[href="#/monitor"]')
+    await page.keyboard.press('Enter')
+    await page.locator('#monitor-title:focus').waitFor()
+    await page.locator('.sockets li').nth(1).waitFor()
+    expect(await overflowOf(page)).toBe(0)
+    // The list is written anew every second; the focus stays on its button meanwhile.
+    await press(page, 'Tab', '.sockets li button')
+    await page.locator('.chart rect').first().waitFor()
+    await page.locator('.sockets li button:focus').waitFor()
+    await page.keyboard.press('Enter')
+    await page.getByText('1008 kicked').first().waitFor()
+
+    await press(page, 'Shift+Tab', '#logout')
+    await page.keyboard.press('Enter')
+    await page.locator('#name:focus').waitFor()
+    expect(await overflowOf(page)).toBe(0)
+    expect(phone.complaints).toEqual([])
+  })
+})
+
+async function isKicked(page: Page): Promise<boolean> {
+  return (await page.locator('#status').textContent())?.startsWith('1008 kicked') ?? false
+}
+
+/** Presses a key until the focus is there, as often as somebody would who has patience. */
+async function press(page: Page, key: string, selector: string): Promise<void> {
+  for (let presses = 0; presses < 60; presses += 1) {
+    await page.keyboard.press(key)
+    if (await page.locator(selector).evaluateAll((found) => found.some((one) => one === document.activeElement))) return
+  }
+  throw new Error(`${key} does not lead to ${selector}`)
+}
+
+function overflowOf(page: Page): Promise<number> {
+  return page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth)
+}
+
+async function faultsOf(page: Page): Promise<string[]> {
+  // By the debugger: the page's own policy would not let it in.
+  await page.evaluate(axe.source)
+  return page.evaluate(async () => {
+    const { axe: inPage } = globalThis as unknown as { axe: typeof axe }
+    const { violations } = await inPage.run()
+    return violations.flatMap(({ id, nodes }) =>
+      nodes.map(({ target, failureSummary }) => `${id}: ${target.join(' ')} ${failureSummary}`),
+    )
+  })
 }
