@@ -1,6 +1,6 @@
 // The monitor. In: what the nodes report, over a socket that takes the role. Out: the same on the page, and orders.
 import { Chart } from './chart.js'
-import { announce, button, byId, clock, count, duration, element, keep, setText } from './dom.js'
+import { button, byId, clock, count, duration, element, keep, setText } from './dom.js'
 import { LiveSocket } from './live-socket.js'
 
 const mostSamples = 60
@@ -234,5 +234,4 @@ function showProbes(probes, over) {
     ? `${count(refused.length, 'handshake')} refused (${statuses}). Well again after ${(last / 1000).toFixed(1)} s. This socket stayed open.`
     : 'No handshake was refused.'
   setText(byId('outage-result'), text)
-  announce(text)
 }

@@ -27,18 +27,18 @@ export function stoppable(pid: number): StoppableRedis {
 }
 
 /**
- * Starts `redis-server`, or `valkey-server` where there is none, from the PATH.
+ * Starts `redis-server`, or `valkey-server` where there is none, from the PATH. It ends with this process.
  *
  * @throws {Error} (rejects) that says what to install.
  */
-export async function startOwnRedis(): Promise<{ url: string; child: ChildProcess }> {
+export async function startOwnRedis(): Promise<{ url: string; pid: number | undefined }> {
   const port = await freePort()
   const child = (await spawned('redis-server', port)) ?? (await spawned('valkey-server', port))
   if (child === undefined) {
     throw new Error('No redis-server in the PATH. Install one (`npm run setup` does), or set REDIS_URL.')
   }
   await ready(child)
-  return { url: `redis://127.0.0.1:${port}`, child }
+  return { url: `redis://127.0.0.1:${port}`, pid: child.pid }
 }
 
 /** Resolves to `undefined` if the PATH has no such command. */
@@ -49,6 +49,8 @@ async function spawned(command: string, port: number): Promise<ChildProcess | un
     detached: true,
     stdio: ['ignore', 'pipe', 'inherit'],
   })
+  // It goes when this process goes, whatever the reason but a SIGKILL. After one, the nodes see to it.
+  process.once('exit', () => child.kill('SIGKILL'))
   return new Promise((resolve, reject) => {
     child.once('spawn', () => resolve(child))
     child.once('error', (error: NodeJS.ErrnoException) => {

@@ -5,6 +5,7 @@
  */
 import { startDemo, type Demo, type DemoOptions } from './app.js'
 import { inMemory, onRedis } from './backing.js'
+import { onEnd } from './on-end.js'
 import { stoppable } from './own-redis.js'
 
 const { PORT = '3000', REDIS_URL, SESSION_SECRET, NODE_NAME, OWN_REDIS_PID } = process.env
@@ -18,24 +19,26 @@ const demo = await startOnFreePort(Number(PORT), {
 })
 
 let ending: Promise<void> | undefined
-// Once: a second Ctrl+C ends the process at once.
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, end)
+onEnd(end)
 
 if (process.send === undefined) {
   console.log(`Open ${demo.url} (sessions in ${REDIS_URL ? 'Redis' : 'memory'}; Ctrl+C ends it).`)
 } else {
-  // The cluster's own process has gone without a word, and nobody else would end this one, or its Redis.
-  process.once('disconnect', () => {
-    end()
-    void ending?.finally(() => ownRedis?.kill())
-  })
+  process.once('disconnect', endAlone)
   process.send({ url: demo.url })
 }
 
 function end(): void {
-  ending ??= demo.close().finally(() => {
+  ending ??= demo.close().then(() => {
+    process.off('disconnect', endAlone)
     if (process.connected) process.disconnect()
   })
+}
+
+/* The cluster's own process has gone without a word. Nobody else would end this one, or its Redis. */
+function endAlone(): void {
+  end()
+  void ending?.finally(() => ownRedis?.kill())
 }
 
 async function startOnFreePort(port: number, options: DemoOptions): Promise<Demo> {

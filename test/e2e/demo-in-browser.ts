@@ -64,6 +64,11 @@ export async function visit(page: Page, view: 'Room' | 'Your session' | 'Burglar
   await page.locator('nav a[aria-current=page]', { hasText: view }).waitFor()
 }
 
+/** How much of the session is left, from 1 to 0, as the bar shows it. */
+export function leftOn(page: Page): Promise<number> {
+  return page.locator('#left-bar').evaluate((bar) => (bar as HTMLProgressElement).value)
+}
+
 /** Says something in the room. */
 export async function say(page: Page, text: string): Promise<void> {
   await page.getByRole('textbox', { name: 'Message' }).fill(text)
