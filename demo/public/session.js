@@ -16,7 +16,7 @@ export function createSessionView() {
     try {
       await call('POST', '/session', Object.fromEntries(new FormData(event.target)))
       // The new values are not shown from here: they come back over the sockets, this tab's and the others'.
-      setText(byId('edit-result'), 'Saved over HTTP. What you see on the left came over the socket.')
+      setText(byId('edit-result'), 'Saved over HTTP. What the handler reads came back over the socket.')
     } catch (error) {
       setText(byId('edit-result'), error.message)
     }
