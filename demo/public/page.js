@@ -170,8 +170,8 @@ function showMonitor() {
     isMonitoring = false
     monitor.close()
   } else if (role !== 'admin') {
+    if (isShown && !isMonitoring) setText(byId('monitor-status'), 'The monitor is for the role admin.')
     isMonitoring = false
-    if (isShown) setText(byId('monitor-status'), 'The monitor is for the role admin.')
   }
 }
 

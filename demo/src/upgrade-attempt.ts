@@ -98,9 +98,10 @@ function headOf({ httpVersion, statusCode, statusMessage, rawHeaders }: Incoming
   return lines.map(masked).join('\n')
 }
 
-/* What goes to the page is read there by scripts, and a session ID must not be: that is what httpOnly is for. */
+/* What goes to the page is read there by scripts, and a session ID must not be: that is what httpOnly is for. The end of a
+   signature tells two of them apart, and nothing of the ID. */
 function masked(line: string): string {
   return line.replace(/^((?:Set-)?Cookie: [^=]+=)([^;]*)/i, (_all, name: string, value: string) => {
-    return `${name}${value.startsWith('s%3A') ? 's%3A' : ''}…${value.slice(-4)}`
+    return value.startsWith('s%3A') ? `${name}s%3A…${value.slice(-4)}` : `${name}…`
   })
 }

@@ -5,6 +5,7 @@ import type { Browser, BrowserContext, Page } from 'playwright-core'
 import { startDemo, type Demo, type DemoOptions } from '../../demo/src/app.js'
 import { onRedis } from '../../demo/src/backing.js'
 import { atEnd } from '../support/at-end.js'
+import { redisUrl } from '../support/redis.js'
 
 export interface ObservedDemo extends Demo {
   /** `ws://…/room` */
@@ -118,3 +119,15 @@ export function socketFrom(page: Page, url: string): Promise<{ opened: boolean; 
     url,
   )
 }
+
+/** Where a demo can run. Where there is one node, the other one is the same. */
+export const places: { name: string; start: (options?: DemoOptions) => Promise<[ObservedDemo, ObservedDemo]> }[] = [
+  {
+    name: 'one node with a MemoryStore',
+    start: async (options) => {
+      const demo = await startObservedDemo(options)
+      return [demo, demo]
+    },
+  },
+  { name: 'two nodes with Redis', start: (options) => startTwoNodes(redisUrl(), options) },
+]
