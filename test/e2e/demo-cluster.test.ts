@@ -114,9 +114,10 @@ describe('npm run demo:cluster', () => {
     await connected(other, 'Grace')
     expect([...ada.complaints, ...grace.complaints]).toEqual([])
 
+    const exited = once(cluster, 'exit') as Promise<[number]>
     cluster.kill('SIGINT')
     await other.getByText('Trying again').waitFor()
-    const [code] = (await once(cluster, 'exit')) as [number]
+    const [code] = await exited
     expect(code).toBe(0)
     await gone()
   })
