@@ -8,9 +8,11 @@ import type { Duplex } from 'node:stream'
 
 import type { WebSocket, WebSocketServer } from 'ws'
 
+import { systemClock, type Clock } from './clock.js'
 import { Handshake, type Verdict } from './handshake/authenticate.js'
 import { cookiePair, createSessionCookie, type SessionCookie } from './handshake/cookie.js'
 import { createOriginCheck } from './handshake/origin.js'
+import type { AnonymousConnection } from './live/anonymous.js'
 import type { BoundConnection } from './live/connection.js'
 import { Context, type SessionContext } from './live/context.js'
 import { Sessions } from './live/sessions.js'
@@ -26,7 +28,7 @@ import { PendingHandshakes } from './upgrade/pending.js'
 import { RefusedWebSockets } from './upgrade/refuse-by-close.js'
 import { RefusedSockets } from './upgrade/refuse.js'
 import { mountOn, type UpgradeServer } from './upgrade/router.js'
-import { Upgrader } from './upgrade/upgrade.js'
+import { Upgrader, type Arrival } from './upgrade/upgrade.js'
 import { refusalOf } from './verdict.js'
 
 /** Where on a server an attached ws server listens. */
@@ -76,11 +78,19 @@ export interface SessionBridge<C = SessionContext> extends EventEmitter<SessionB
    */
   authenticate(request: IncomingMessage): Promise<Verdict>
   /**
-   * Ties the context of an `authenticate()` to a connection of any kind: watched from now on, checked at once, ended with
-   * its session. Where `maxSocketsPerSession` leaves no place, the connection is closed with 1008.
+   * Ties the context of an `authenticate()` to a WebSocket of ws that somebody else has opened: watched from now on, checked
+   * at once, ended with its session. From now on it is as one that this bridge has let in: `context.ws`, `contextOf`, and no
+   * message after the end. Call it before anything is awaited in a 'connection' listener.
+   *
+   * @throws {TypeError} for a WebSocket that this bridge has already, and as below.
+   */
+  bind(context: SessionContext, ws: WebSocket): void
+  /**
+   * The same for a connection of any kind. Where `maxSocketsPerSession` leaves no place, the connection is closed with 1008.
    *
    * @throws {TypeError} for a context that is bound already, has ended, or is not of this bridge.
    */
+  // eslint-disable-next-line @typescript-eslint/unified-signatures -- one union would take the types from `close: (code) => …`
   bind(context: SessionContext, connection: BoundConnection): void
   /** The context of a socket that this bridge let in. */
   contextOf(ws: WebSocket): SessionContext | undefined
@@ -159,7 +169,31 @@ export function createSessionBridge(
 ): SessionBridge<SessionContext | undefined>
 export function createSessionBridge(options: SessionBridgeOptions): SessionBridge
 export function createSessionBridge(options: SessionBridgeOptions): SessionBridge<never> {
-  return new Bridge(resolveOptions(options))
+  return createBridge(options, systemClock)
+}
+
+/** @internal A bridge that has its time from elsewhere. */
+export function createBridge(options: SessionBridgeOptions, clock: Clock): SessionBridge<never> {
+  return new Bridge(resolveOptions(options), clock)
+}
+
+/** @internal What the adapter of a server that makes its connections itself needs besides the public contract. */
+export interface AdapterDoor {
+  isClosed(): boolean
+  /** `authenticate()`, with what an upgrade has besides: `request.session`, a renewed cookie, an eye on who leaves. */
+  admit(request: IncomingMessage): Promise<Arrival>
+  /** Whether a later request of the same connection comes from the same session. */
+  recognises(request: IncomingMessage, context: SessionContext): boolean
+  /** `bind()`, for anonymous connections, too. */
+  bind(context: SessionContext | undefined, connection: AnonymousConnection): void
+  fault(error: unknown): void
+}
+
+const adapterDoors = new WeakMap<object, AdapterDoor>()
+
+/** @internal Undefined for what is no bridge. */
+export function adapterDoorOf(bridge: object): AdapterDoor | undefined {
+  return adapterDoors.get(bridge)
 }
 
 class Bridge extends EventEmitter<SessionBridgeEvents> implements SessionBridge<never> {
@@ -173,14 +207,15 @@ class Bridge extends EventEmitter<SessionBridgeEvents> implements SessionBridge<
   readonly #upgrader: Upgrader
   #closed: Promise<void> | undefined
 
-  constructor(options: ResolvedOptions) {
+  constructor(options: ResolvedOptions, clock: Clock) {
     super()
     const reports = this.#reporter
     const { authorize, anonymous, cookieSetting, maxSocketsPerSession } = options
     const cookie = createSessionCookie(options.cookieName, options.secrets)
     const storeTimeoutMs = Math.min(options.handshakeTimeoutMs, options.unverifiedMs)
     const sessions = new Sessions({
-      store: options.live ?? new ExpressStore(options.store, storeTimeoutMs),
+      store: options.live ?? new ExpressStore(options.store, storeTimeoutMs, clock),
+      clock,
       reports,
       authorize,
       keepAlive: options.keepAlive,
@@ -211,6 +246,7 @@ class Bridge extends EventEmitter<SessionBridgeEvents> implements SessionBridge<
       requestStore: createGuardedStore(options.store, sessions.operations),
       reports,
     })
+    adapterDoors.set(this, this.#adapterDoor())
   }
 
   attach(server: UpgradeServer, wss: WebSocketServer, { path, onConnection }: MountOptions<never> = {}): () => void {
@@ -241,7 +277,7 @@ class Bridge extends EventEmitter<SessionBridgeEvents> implements SessionBridge<
     return this.#upgrader.authenticate(request)
   }
 
-  bind(context: SessionContext, connection: BoundConnection): void {
+  bind(context: SessionContext, connection: BoundConnection | WebSocket): void {
     if (!(context instanceof Context))
       throw new TypeError('bind: the context must come from authenticate() of this bridge.')
     this.#sessions.bind(context, connection)
@@ -294,6 +330,21 @@ class Bridge extends EventEmitter<SessionBridgeEvents> implements SessionBridge<
   close(): Promise<void> {
     this.#closed ??= this.#close()
     return this.#closed
+  }
+
+  #adapterDoor(): AdapterDoor {
+    return {
+      isClosed: () => this.#closed !== undefined,
+      admit: (request) => this.#upgrader.admit(request),
+      recognises: (request, context) => this.#upgrader.recognises(request, context),
+      bind: (context, connection) => {
+        if (context === undefined) this.#sessions.bindAnonymous(connection)
+        else this.bind(context, connection)
+      },
+      fault: (error) => {
+        this.#reporter.fault('upgrade', error)
+      },
+    }
   }
 
   async #close(): Promise<void> {

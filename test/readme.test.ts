@@ -1,9 +1,10 @@
 // In: README.md. Out: its code compiles and runs, and its tables say what src says.
-import { fork } from 'node:child_process'
+import { execFile, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { MemoryStore } from 'express-session'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { CloseCode, createSessionBridge, type SessionBridgeOptions } from 'ws-session-bridge'
@@ -13,14 +14,16 @@ import { cookieOf } from './support/app.js'
 import { atEnd } from './support/at-end.js'
 import { open, refused } from './support/client.js'
 
+const run = promisify(execFile)
 const readme = read('README.md')
 const code = [...readme.matchAll(/^```ts\n(.*?)^```$/gms)].map(([, block = '']) => block)
 const [start = ''] = code
+const testing = code.find((block) => block.includes("'ws-session-bridge/testing'")) ?? ''
 
 describe('the code in the README', () => {
   let folder: string
   beforeAll(async () => {
-    folder = await compileAsReader({ start, everything: code.join('\n') })
+    folder = await compileAsReader({ start, testing, everything: code.join('\n') })
   }, 60_000)
 
   it('compiles in strict mode, against the built types', () => {
@@ -39,6 +42,12 @@ describe('the code in the README', () => {
     expect((await refused(wsUrl)).status).toBe(401)
     expect((await refused(wsUrl, { cookie: `${cookie.slice(0, -3)}xyz` })).status).toBe(401)
     expect((await refused(wsUrl, { cookie, origin: 'https://evil.example' })).status).toBe(403)
+  })
+
+  it('has a test that passes, under the test runner of Node, and ends by itself', async () => {
+    const { stdout } = await run(process.execPath, ['--test-reporter=tap', join(folder, 'testing.js')])
+    expect(stdout).toMatch(/^# pass 1$/m)
+    expect(stdout).toMatch(/^# fail 0$/m)
   })
 
   it('has a start that fits a screen', () => {

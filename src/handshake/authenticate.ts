@@ -67,7 +67,7 @@ export class Handshake {
    * @param isWanted false once the request has been answered otherwise: then nobody is asked any more
    */
   async judge(request: IncomingMessage, isWanted: () => boolean, visit?: Visit): Promise<Judgement> {
-    const proof = this.#identify(request)
+    const proof = this.identify(request)
     if ('reason' in proof) return this.#orAnonymous(proof)
     const { sessionID, outdated } = proof
     const { sessions, authorize } = this.#parts
@@ -88,12 +88,8 @@ export class Handshake {
     }
   }
 
-  #orAnonymous(refusal: Refusal): Refusal | 'anonymous' {
-    return this.#parts.anonymous === 'accept' && anonymousReasons.has(refusal.reason) ? 'anonymous' : refusal
-  }
-
-  /* No store call, nothing that costs, for a request that one of these refuses. */
-  #identify(request: IncomingMessage): SignedCookie | Refusal {
+  /** Whose session a request claims, and may: no store call, nothing that costs, for one that this refuses. */
+  identify(request: IncomingMessage): SignedCookie | Refusal {
     const { isOriginAllowed, cookie, cookieSetting, reports } = this.#parts
     try {
       if (!isOriginAllowed(request)) return refusalOf('origin-denied')
@@ -104,6 +100,10 @@ export class Handshake {
     }
     const proof = cookie.read(request.headers.cookie)
     return typeof proof === 'string' ? refusalOf(proof) : proof
+  }
+
+  #orAnonymous(refusal: Refusal): Refusal | 'anonymous' {
+    return this.#parts.anonymous === 'accept' && anonymousReasons.has(refusal.reason) ? 'anonymous' : refusal
   }
 
   /* Undefined: it may connect. */

@@ -2,6 +2,7 @@
  * When to look at each session next: to see whether it has expired, to try again, to keep it alive.
  * In: sessions of which something new is known. Out: a look at the right time, with one timer for all.
  */
+import type { Clock } from '../clock.js'
 import type { Checks } from './checks.js'
 import { Deadlines } from './deadlines.js'
 import type { KeepAlive } from './keep-alive.js'
@@ -14,15 +15,17 @@ const wholeSecondMs = 1_000
 export class Agenda {
   readonly #unverifiedMs: number
   readonly #keepAlive: KeepAlive
+  readonly #clock: Clock
   readonly #deadlines: Deadlines<LiveSession>
 
-  constructor(unverifiedMs: number, keepAlive: KeepAlive, checks: Checks) {
+  constructor(unverifiedMs: number, keepAlive: KeepAlive, checks: Checks, clock: Clock) {
     this.#unverifiedMs = unverifiedMs
     this.#keepAlive = keepAlive
+    this.#clock = clock
     this.#deadlines = new Deadlines((live) => {
       keepAlive.tick(live)
       checks.check(live)
-    })
+    }, clock)
   }
 
   /** To be called when a session has been read, could not be read, or got its first connection. */
@@ -40,9 +43,9 @@ export class Agenda {
   }
 
   #nextCheckOf(live: LiveSession): number {
-    const now = Date.now()
+    const now = this.#clock.now()
     if (live.failedSince !== undefined) {
-      const left = live.failedSince + this.#unverifiedMs - performance.now()
+      const left = live.failedSince + this.#unverifiedMs - this.#clock.elapsed()
       return now + Math.min(live.pauseMs * (0.5 + Math.random() / 2), Math.max(left, 1))
     }
     if (live.expiresAt > now) return live.expiresAt

@@ -1,19 +1,25 @@
 /*
- * Open sockets without a session: nothing is known of them but that they are open.
- * In: sockets that were let in anonymously. Out: their number, and their end with the bridge.
+ * Open connections without a session: nothing is known of them but that they are open.
+ * In: what was let in anonymously. Out: their number, and their end with the bridge.
  */
 import type { WebSocket } from 'ws'
 
 import type { SessionEnd } from '../verdict.js'
 import type { Closable, ClosingConnections } from './closing.js'
-import { shutGate } from './connection.js'
+import { shutGate, type BoundConnection } from './connection.js'
 import type { Waiting } from '../store/deadline-queue.js'
-import { inSlices } from './slices.js'
+import { inSlices } from '../store/slices.js'
 
-/** All anonymous sockets of a bridge. */
+/** A connection without a session that is no `ws` socket. */
+export interface AnonymousConnection extends BoundConnection {
+  /** From now on, no message of it reaches a handler: there is no context whose end would say so. */
+  shut(): void
+}
+
+/** All anonymous connections of a bridge. */
 export class AnonymousSockets {
   readonly #closing: ClosingConnections
-  readonly #open = new Map<WebSocket, AnonymousSocket>()
+  readonly #open = new Map<WebSocket | AnonymousConnection, AnonymousSocket>()
 
   constructor(closing: ClosingConnections) {
     this.#closing = closing
@@ -23,40 +29,62 @@ export class AnonymousSockets {
     return this.#open.size
   }
 
+  has(ws: WebSocket): boolean {
+    return this.#open.has(ws)
+  }
+
   add(ws: WebSocket): void {
     const anonymous = new AnonymousSocket(ws)
     this.#open.set(ws, anonymous)
     ws.once('close', () => {
-      this.#open.delete(ws)
-      this.#closing.closed(anonymous)
+      this.#closed(anonymous)
+    })
+  }
+
+  /** The same for what is no WebSocket. */
+  bind(connection: AnonymousConnection): void {
+    const anonymous = new AnonymousSocket(connection)
+    this.#open.set(connection, anonymous)
+    connection.onClose(() => {
+      this.#closed(anonymous)
     })
   }
 
   /** Ends one, if it is one of these. */
-  end(ws: WebSocket, end: SessionEnd): void {
-    const anonymous = this.#open.get(ws)
+  end(connection: WebSocket | AnonymousConnection, end: SessionEnd): void {
+    const anonymous = this.#open.get(connection)
     if (anonymous === undefined) return
-    shutGate(ws)
+    shut(connection)
     this.#closing.close(anonymous, end)
   }
 
   /** Resolves when all close frames are on their way. */
   async endAll(end: SessionEnd): Promise<void> {
-    for (const ws of this.#open.keys()) shutGate(ws)
-    await inSlices([...this.#open.keys()], (ws) => {
-      this.end(ws, end)
+    for (const connection of this.#open.keys()) shut(connection)
+    await inSlices([...this.#open.keys()], (connection) => {
+      this.end(connection, end)
     })
+  }
+
+  #closed(anonymous: AnonymousSocket): void {
+    this.#open.delete(anonymous.connection)
+    this.#closing.closed(anonymous)
   }
 }
 
-/** A socket's place among those that are closing. */
+function shut(connection: WebSocket | AnonymousConnection): void {
+  if ('shut' in connection) connection.shut()
+  else shutGate(connection)
+}
+
+/** A connection's place among those that are closing. */
 class AnonymousSocket implements Closable {
   previous: Waiting | undefined = undefined
   next: Waiting | undefined = undefined
   dueAt = 0
-  readonly connection: WebSocket
+  readonly connection: WebSocket | AnonymousConnection
 
-  constructor(ws: WebSocket) {
-    this.connection = ws
+  constructor(connection: WebSocket | AnonymousConnection) {
+    this.connection = connection
   }
 }

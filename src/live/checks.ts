@@ -2,6 +2,7 @@
  * Whether the sessions are still what they were. Anything may ask for a check; only what the store then says counts.
  * In: reports, times to look, reads of others. Out: changed snapshots, new expiries, ends.
  */
+import type { Clock } from '../clock.js'
 import { asError, StoreUnavailableError } from '../errors.js'
 import { CallDeadlines } from '../store/call-deadlines.js'
 import { snapshotOfStored } from '../store/clean-session.js'
@@ -14,7 +15,7 @@ import { endOf, type Endings } from './endings.js'
 import type { LiveSession } from './live-session.js'
 import type { Registry } from './registry.js'
 import type { Reports } from './reports.js'
-import { inSlices } from './slices.js'
+import { inSlices } from '../store/slices.js'
 import type { StoreAccess } from './store-access.js'
 
 /** The first pause after a failed check, in ms; it doubles with each. */
@@ -31,6 +32,7 @@ export interface ChecksParts {
   readonly unverifiedMs: number
   /** How long `authorize` may take, in ms, as long as the store. */
   readonly timeoutMs: number
+  readonly clock: Clock
   /** To be called when it has become known when to look at a session next. */
   readonly schedule: (live: LiveSession) => void
 }
@@ -94,7 +96,7 @@ export class Checks {
 
   /** The store has no such session any more. */
   gone(live: LiveSession): void {
-    const expired = live.expiresAt <= Date.now()
+    const expired = live.expiresAt <= this.#parts.clock.now()
     this.#parts.endings.endSession(live, endOf(expired ? 'expired' : 'destroyed'))
     live.stored = live.snapshot = undefined
   }
@@ -102,7 +104,7 @@ export class Checks {
   async #read(live: LiveSession, answer: Promise<StoredSession | undefined>): Promise<StoredSession | undefined> {
     live.readsBegun += 1
     const read = live.readsBegun
-    const begunAt = Date.now()
+    const begunAt = this.#parts.clock.now()
     const stored = await answer
     this.#apply(live, stored, read, begunAt)
     return stored
@@ -126,7 +128,7 @@ export class Checks {
     live.checking = false
   }
 
-  #apply(live: LiveSession, stored: StoredSession | undefined, read: number, begunAt = Date.now()): void {
+  #apply(live: LiveSession, stored: StoredSession | undefined, read: number, begunAt = this.#parts.clock.now()): void {
     // «Gone» is final, whatever another read has found: nobody stays connected on a doubt.
     if (stored === undefined) return this.gone(live)
     if (read < live.readApplied) return
@@ -207,10 +209,10 @@ export class Checks {
   }
 
   #failed(live: LiveSession, error: unknown): void {
-    const { endings, reports, unverifiedMs } = this.#parts
+    const { clock, endings, reports, unverifiedMs } = this.#parts
     if (error !== undefined && !(error instanceof StoreUnavailableError)) reports.fault('check', error)
     if (live.contexts.length === 0) return
-    const now = performance.now()
+    const now = clock.elapsed()
     live.failedSince ??= now
     if (now - live.failedSince >= unverifiedMs) return endings.endSession(live, endOf('unverified'))
     live.pauseMs = Math.min(Math.max(live.pauseMs * 2, firstPauseMs), longestPauseMs)

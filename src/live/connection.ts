@@ -19,6 +19,20 @@ export interface BoundConnection {
 }
 
 /**
+ * Whether a connection is a socket of ws, whichever copy of the package it comes from: express-ws, Fastify and Nest bring
+ * their own.
+ */
+export function isWebSocket(connection: BoundConnection | WebSocket): connection is WebSocket {
+  const { on, terminate, readyState } = connection as Partial<WebSocket>
+  return !('onClose' in connection) && [on, terminate].every(isFunction) && typeof readyState === 'number'
+}
+
+/** One bad frame on a socket without an 'error' listener is an uncaught exception. */
+export function ignoreErrors(ws: WebSocket): void {
+  ws.on('error', ignore)
+}
+
+/**
  * From now on, no message reaches a listener of this socket.
  *
  * ws delivers what still arrives until the client answers the close frame, the rest of a burst included. All listeners hang
@@ -40,4 +54,12 @@ function withoutMessages(emit: EventEmitter['emit']): EventEmitter['emit'] {
 function emitAllButMessages(this: WebSocket, event: string | symbol, ...args: unknown[]): boolean {
   if (event === 'message') return false
   return (Object.getPrototypeOf(this) as EventEmitter).emit.call(this, event, ...args)
+}
+
+function isFunction(value: unknown): boolean {
+  return typeof value === 'function'
+}
+
+function ignore(): void {
+  // ws closes the socket by itself, and its 'close' event tells the rest.
 }

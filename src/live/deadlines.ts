@@ -3,6 +3,8 @@
  * In: sessions with a time to look at them. Out: those whose time has come.
  */
 
+import { systemClock, type Clock } from '../clock.js'
+
 /** Something with a time at which to look at it. The heap owns the place. */
 export interface Due {
   /** In ms since the epoch, since it is expiries that are waited for. */
@@ -21,11 +23,13 @@ const sliceSize = 100
 export class Deadlines<T extends Due> {
   readonly #heap: T[] = []
   readonly #onDue: (item: T) => void
-  #timer: NodeJS.Timeout | undefined
+  readonly #clock: Clock
+  #disarm: (() => void) | undefined
   #armedFor = Infinity
 
-  constructor(onDue: (item: T) => void) {
+  constructor(onDue: (item: T) => void, clock = systemClock) {
     this.#onDue = onDue
+    this.#clock = clock
   }
 
   /** Looks at an item at that time, in place of the time it had; Infinity: never. */
@@ -56,8 +60,8 @@ export class Deadlines<T extends Due> {
 
   /** Stops the timer. */
   dispose(): void {
-    clearTimeout(this.#timer)
-    this.#timer = undefined
+    this.#disarm?.()
+    this.#disarm = undefined
     this.#armedFor = Infinity
   }
 
@@ -65,14 +69,15 @@ export class Deadlines<T extends Due> {
     const first = this.#heap[0]
     // A timer that fires too early costs less than arming it anew for every session that comes and goes.
     if (first === undefined || first.lookAt >= this.#armedFor) return
-    clearTimeout(this.#timer)
+    this.#disarm?.()
     this.#armedFor = first.lookAt
-    this.#timer = setTimeout(this.#fire, Math.min(Math.max(first.lookAt - Date.now(), 0), longestMs)).unref()
+    const delayMs = Math.min(Math.max(first.lookAt - this.#clock.now(), 0), longestMs)
+    this.#disarm = this.#clock.after(delayMs, this.#fire)
   }
 
   readonly #fire = (): void => {
     this.#armedFor = Infinity
-    const now = Date.now()
+    const now = this.#clock.now()
     for (let done = 0; done < sliceSize; done += 1) {
       const first = this.#heap[0]
       if (first === undefined || first.lookAt > now) break

@@ -12,7 +12,7 @@ import type { Context } from './context.js'
 import { LiveSession } from './live-session.js'
 import type { Registry } from './registry.js'
 import type { Reports } from './reports.js'
-import { inSlices } from './slices.js'
+import { inSlices } from '../store/slices.js'
 
 /** The end for a reason, with the code that it has unless somebody names another. */
 export function endOf(reason: Exclude<SessionEnd['reason'], 'closed'>): SessionEnd {

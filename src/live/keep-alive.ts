@@ -2,6 +2,7 @@
  * What keeps a session from expiring while it has connections.
  * In: messages, or being connected. Out: touches, not more than one in a while.
  */
+import type { Clock } from '../clock.js'
 import type { Checks } from './checks.js'
 import type { LiveSession } from './live-session.js'
 import type { StoreAccess } from './store-access.js'
@@ -17,11 +18,13 @@ export class KeepAlive {
   readonly #mode: KeepAliveMode
   readonly #store: StoreAccess
   readonly #checks: Checks
+  readonly #clock: Clock
 
-  constructor(mode: KeepAliveMode, store: StoreAccess, checks: Checks) {
+  constructor(mode: KeepAliveMode, store: StoreAccess, checks: Checks, clock: Clock) {
     this.#mode = mode
     this.#store = store
     this.#checks = checks
+    this.#clock = clock
   }
 
   /** Whether messages have to be heard of. */
@@ -31,21 +34,21 @@ export class KeepAlive {
 
   /** A message came. The first touches at once. */
   activity(live: LiveSession): void {
-    if (performance.now() - live.touchedAt >= intervalMs(live)) this.touch(live)
+    if (this.#clock.elapsed() - live.touchedAt >= intervalMs(live)) this.touch(live)
   }
 
   /** A connection came: the time to the first touch begins, and is over at once for a session that would not last so long. */
   connected(live: LiveSession): void {
     if (this.#mode !== 'connected' || live.touchedAt !== -Infinity) return
     const interval = intervalMs(live)
-    const isShort = live.expiresAt - Date.now() < 2 * interval
-    live.touchedAt = performance.now() - (isShort ? interval : 0)
+    const isShort = live.expiresAt - this.#clock.now() < 2 * interval
+    live.touchedAt = this.#clock.elapsed() - (isShort ? interval : 0)
   }
 
   /** When being connected touches next, in ms since the epoch; Infinity: never. */
   dueAt(live: LiveSession): number {
     if (this.#mode !== 'connected') return Infinity
-    return Date.now() + live.touchedAt + intervalMs(live) - performance.now()
+    return this.#clock.now() + live.touchedAt + intervalMs(live) - this.#clock.elapsed()
   }
 
   /** Touches if it is time to. */
@@ -55,7 +58,7 @@ export class KeepAlive {
 
   /** Touches now. */
   touch(live: LiveSession): void {
-    live.touchedAt = performance.now()
+    live.touchedAt = this.#clock.elapsed()
     this.#store.touch(live.sessionID).then(
       (result) => {
         if (result === 'gone') this.#checks.check(live)

@@ -30,7 +30,7 @@ export class LiveSession implements Due {
 
   checking = false
   checkAgain = false
-  /** When the first check failed of those that have failed since the last good one, by `performance.now()`. */
+  /** When the first check failed of those that have failed since the last good one, by `clock.elapsed()`. */
   failedSince: number | undefined = undefined
   pauseMs = 0
   /** Grows with every reason to ask `authorize`, and up to which of them its answer is known. */
@@ -39,7 +39,7 @@ export class LiveSession implements Due {
   /** While the connections are being told of a change, slice by slice. */
   announcing: Promise<void> | undefined = undefined
 
-  /** When the bridge last put off the expiry, by `performance.now()`. */
+  /** When the bridge last put off the expiry, by `clock.elapsed()`. */
   touchedAt = -Infinity
 
   constructor(sessionID: string) {

@@ -2,6 +2,7 @@
  * Reading and writing sessions by ID: for contexts, for `request.session`, for jobs.
  * In: a session ID. Out: what the store says, of which the session's connections hear as well.
  */
+import type { Clock } from '../clock.js'
 import { SessionEndedError, StoreUnavailableError } from '../errors.js'
 import { snapshotOfStored } from '../store/clean-session.js'
 import type { StoredSession } from '../store/live-store.js'
@@ -23,6 +24,7 @@ export interface OperationsParts {
   readonly registry: Registry
   readonly checks: Checks
   readonly reports: Reports
+  readonly clock: Clock
 }
 
 /** All of them reject with {@link StoreUnavailableError} when the store fails, and once the bridge is closed. */
@@ -144,7 +146,7 @@ export class Operations implements SessionActions {
 
   #loaded(sessionID: string, stored: StoredSession | undefined, live?: LiveSession): Loaded {
     if (stored === undefined) return 'no-session'
-    if (stored.expiresAt !== undefined && stored.expiresAt <= Date.now()) return 'session-expired'
+    if (stored.expiresAt !== undefined && stored.expiresAt <= this.#parts.clock.now()) return 'session-expired'
     const snapshot = live === undefined ? this.#snapshotOf(stored) : live.snapshot
     return snapshot === undefined ? 'no-session' : { sessionID, stored, snapshot }
   }

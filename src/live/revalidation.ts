@@ -2,6 +2,7 @@
  * A check of every session from time to time, for changes that nobody reported.
  * In: the sessions. Out: each of them once in a period, a few together, never all at once.
  */
+import type { Clock } from '../clock.js'
 import type { LiveSession } from './live-session.js'
 
 /** How many are checked together: a store that reads in batches can read these in one. */
@@ -12,18 +13,25 @@ export class Revalidation {
   readonly #periodMs: number
   readonly #sessions: () => Iterator<LiveSession>
   readonly #check: (live: LiveSession) => void
-  #timer: NodeJS.Timeout | undefined
-  /** When the timer fires, by `performance.now()`. */
+  readonly #clock: Clock
+  #disarm: (() => void) | undefined
+  /** When the timer fires, by `clock.elapsed()`. */
   #dueAt = Infinity
   #round: Iterator<LiveSession> | undefined
   #count = 0
   /** The most sessions that there were in this round: it must not slow down for those behind when the first ones end. */
   #most = 0
 
-  constructor(periodMs: number, sessions: () => Iterator<LiveSession>, check: (live: LiveSession) => void) {
+  constructor(
+    periodMs: number,
+    sessions: () => Iterator<LiveSession>,
+    check: (live: LiveSession) => void,
+    clock: Clock,
+  ) {
     this.#periodMs = periodMs
     this.#sessions = sessions
     this.#check = check
+    this.#clock = clock
   }
 
   /** To be called when a session comes. */
@@ -31,7 +39,7 @@ export class Revalidation {
     this.#count += 1
     this.#most = Math.max(this.#most, this.#count)
     // One more group makes the pauses between them shorter.
-    if (this.#most % togetherMost === 1 && performance.now() + this.#pauseMs < this.#dueAt) this.#arm()
+    if (this.#most % togetherMost === 1 && this.#clock.elapsed() + this.#pauseMs < this.#dueAt) this.#arm()
   }
 
   /** To be called when one has gone. */
@@ -41,8 +49,8 @@ export class Revalidation {
   }
 
   dispose(): void {
-    clearTimeout(this.#timer)
-    this.#timer = undefined
+    this.#disarm?.()
+    this.#disarm = undefined
     this.#dueAt = Infinity
     this.#round = undefined
     this.#most = 0
@@ -53,9 +61,9 @@ export class Revalidation {
   }
 
   #arm(): void {
-    clearTimeout(this.#timer)
-    this.#dueAt = performance.now() + this.#pauseMs
-    this.#timer = setTimeout(this.#next, this.#pauseMs).unref()
+    this.#disarm?.()
+    this.#dueAt = this.#clock.elapsed() + this.#pauseMs
+    this.#disarm = this.#clock.after(this.#pauseMs, this.#next)
   }
 
   readonly #next = (): void => {

@@ -4,16 +4,17 @@
  */
 import type { WebSocket } from 'ws'
 
+import type { Clock } from '../clock.js'
 import type { LiveStore } from '../store/live-store.js'
 import { isSameData } from '../store/same-session.js'
 import { CloseCode, type SessionEnd } from '../verdict.js'
 import { Agenda } from './agenda.js'
-import { AnonymousSockets } from './anonymous.js'
+import { AnonymousSockets, type AnonymousConnection } from './anonymous.js'
 import type { Authorize } from './authorize.js'
 import { Checks } from './checks.js'
 import { assertSendable, type CloseFrame } from './close-frame.js'
 import { ClosingConnections } from './closing.js'
-import type { BoundConnection } from './connection.js'
+import { ignoreErrors, isWebSocket, type BoundConnection } from './connection.js'
 import { Context, type FoundSession, type HandshakeInfo } from './context.js'
 import { endOf, Endings } from './endings.js'
 import { KeepAlive, type KeepAliveMode } from './keep-alive.js'
@@ -27,6 +28,7 @@ import { StoreAccess } from './store-access.js'
 /** What the live sessions are made of. */
 export interface SessionsOptions {
   readonly store: LiveStore
+  readonly clock: Clock
   readonly reports: Reports
   readonly authorize: Authorize | undefined
   readonly keepAlive: KeepAliveMode
@@ -54,7 +56,7 @@ export class Sessions {
   #shuttingDown = false
 
   constructor(options: SessionsOptions) {
-    const { store, reports, authorize, unverifiedMs } = options
+    const { store, clock, reports, authorize, unverifiedMs } = options
     this.#options = options
     const access = new StoreAccess(store, options.storeTimeoutMs)
     const registry = new Registry({
@@ -79,19 +81,20 @@ export class Sessions {
       reports,
       authorize,
       unverifiedMs,
+      clock,
       timeoutMs: options.storeTimeoutMs,
       schedule: (live) => {
         this.#agenda.schedule(live)
       },
     })
-    const keepAlive = new KeepAlive(options.keepAlive, access, checks)
+    const keepAlive = new KeepAlive(options.keepAlive, access, checks, clock)
     this.registry = registry
     this.endings = endings
-    this.operations = new Operations({ store: access, registry, checks, reports })
+    this.operations = new Operations({ store: access, registry, checks, reports, clock })
     this.#store = access
     this.#checks = checks
     this.#keepAlive = keepAlive
-    this.#agenda = new Agenda(unverifiedMs, keepAlive, checks)
+    this.#agenda = new Agenda(unverifiedMs, keepAlive, checks, clock)
     this.#closing = closing
     this.#anonymous = new AnonymousSockets(closing)
     this.#revalidation = new Revalidation(
@@ -100,6 +103,7 @@ export class Sessions {
       (live) => {
         checks.check(live)
       },
+      clock,
     )
     // One function for all sockets: a closure each would be a few hundred bytes each.
     this.#onClose = function (code) {
@@ -180,7 +184,7 @@ export class Sessions {
   }
 
   /** Ties a context to a connection of any kind. */
-  bind(context: Context, connection: BoundConnection): void {
+  bind(context: Context, connection: BoundConnection | WebSocket): void {
     if (!context.belongsTo(this.operations))
       throw new TypeError('bind: the context must come from authenticate() of this bridge.')
     const { source } = context
@@ -189,18 +193,8 @@ export class Sessions {
         'bind: the context is bound already or has ended. Each connection needs an authenticate() of its own.',
       )
     }
-    if (typeof connection.close !== 'function' || typeof connection.onClose !== 'function') {
-      throw new TypeError('bind: the connection must have the methods `close` and `onClose`.')
-    }
-    context.connectTo(connection, false)
-    connection.onClose(() => {
-      this.endings.closed(context, noStatus)
-    })
-    if (this.#keepAlive.listens) {
-      connection.onMessage?.(() => {
-        if (context.source instanceof LiveSession) this.#keepAlive.activity(context.source)
-      })
-    }
+    if (isWebSocket(connection)) this.#bindWebSocket(context, connection)
+    else this.#bindOther(context, connection)
     // It had closed before it was bound.
     if (hasEnded(context)) return
     if (this.#shuttingDown) return this.endings.end(context, endOf('shutdown'))
@@ -209,8 +203,15 @@ export class Sessions {
     if (live.snapshot === undefined) Object.assign(live, { stored: source.stored, snapshot: source.snapshot })
     this.#join(context, live)
     this.release(live)
-    this.#options.reports.accepted(context, undefined)
+    this.#options.reports.accepted(context, context.ws)
     this.recheck(live, source as FoundSession)
+  }
+
+  /** The same without a session. */
+  bindAnonymous(connection: AnonymousConnection): void {
+    this.#anonymous.bind(connection)
+    if (this.#shuttingDown) return this.#anonymous.end(connection, endOf('shutdown'))
+    this.#options.reports.accepted(undefined, undefined)
   }
 
   /** Ends connections, by session ID or by what their contexts say. Returns how many. */
@@ -254,6 +255,33 @@ export class Sessions {
     } catch (error) {
       reports.fault('live-store', error)
     }
+  }
+
+  #bindWebSocket(context: Context, ws: WebSocket): void {
+    if (this.registry.contextOf(ws) !== undefined || this.#anonymous.has(ws)) {
+      throw new TypeError('bind: this bridge has the socket already: by attach(), handleUpgrade() or another bind().')
+    }
+    ignoreErrors(ws)
+    context.connectTo(ws, true)
+    ws.on('close', (code) => {
+      this.endings.closed(context, code)
+    })
+    if (this.#keepAlive.listens) ws.on('message', this.#onMessage)
+    if (ws.readyState === ws.CLOSED) this.endings.closed(context, noStatus)
+  }
+
+  #bindOther(context: Context, connection: BoundConnection): void {
+    if (typeof connection.close !== 'function' || typeof connection.onClose !== 'function') {
+      throw new TypeError('bind: the connection must be a WebSocket of ws, or have the methods `close` and `onClose`.')
+    }
+    context.connectTo(connection, false)
+    connection.onClose(() => {
+      this.endings.closed(context, noStatus)
+    })
+    if (!this.#keepAlive.listens) return
+    connection.onMessage?.(() => {
+      if (context.source instanceof LiveSession) this.#keepAlive.activity(context.source)
+    })
   }
 
   #join(context: Context, live: LiveSession): void {

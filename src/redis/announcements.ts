@@ -3,6 +3,11 @@
  * In: announced sessions, and what came of looking. Out: reports, at once or, while they mean nothing, twice a second.
  */
 
+import { inSlices } from '../store/slices.js'
+
+/** Why a session is to be looked at: Redis says that it changed, or could not have been heard saying so. */
+export type Announcement = 'changed' | 'missed'
+
 /** So many false alarms at once are nothing to worry about … */
 const burst = 1_000
 /** … and so many a second. */
@@ -17,7 +22,7 @@ export class Announcements {
   readonly #report: (sessionID: string) => void
   readonly #watched = new Set<string>()
   /** Announced, and not looked at since. */
-  readonly #announced = new Set<string>()
+  readonly #announced = new Map<string, Announcement>()
   readonly #held = new Set<string>()
   #timer: NodeJS.Timeout | undefined
   #credit = burst
@@ -39,25 +44,36 @@ export class Announcements {
 
   announce(sessionID: string): void {
     if (!this.#watched.has(sessionID)) return
-    this.#announced.add(sessionID)
+    this.#announced.set(sessionID, 'changed')
     this.#refill()
     if (this.#credit > 0 && this.#timer === undefined) this.#report(sessionID)
     else this.#hold(sessionID)
   }
 
-  /** Announces all without reporting them. */
-  announceAll(): void {
-    for (const sessionID of this.#watched) this.#announced.add(sessionID)
+  /** Changes of any session may have gone unheard: all are to be looked at, without a report. */
+  missAll(): void {
+    for (const sessionID of this.#watched) this.#miss(sessionID)
     this.#held.clear()
   }
 
-  /** Takes the word that the session was announced; it is given back by `announceAgain` if nothing could be read. */
-  take(sessionID: string): boolean {
-    return this.#announced.delete(sessionID)
+  /** The same for some of them, and these are reported. */
+  miss(concerns: (sessionID: string) => boolean): void {
+    void inSlices(this.#watched, (sessionID) => {
+      if (!concerns(sessionID)) return
+      this.#miss(sessionID)
+      this.#report(sessionID)
+    })
   }
 
-  announceAgain(sessionID: string): void {
-    if (this.#watched.has(sessionID)) this.#announced.add(sessionID)
+  /** Takes the word that the session was announced; it is to be given back if nothing could be read. */
+  take(sessionID: string): Announcement | undefined {
+    const announcement = this.#announced.get(sessionID)
+    if (announcement !== undefined) this.#announced.delete(sessionID)
+    return announcement
+  }
+
+  giveBack(sessionID: string, announcement: Announcement): void {
+    if (this.#watched.has(sessionID) && !this.#announced.has(sessionID)) this.#announced.set(sessionID, announcement)
   }
 
   /** What was announced is as it was. */
@@ -74,6 +90,11 @@ export class Announcements {
   close(): void {
     clearTimeout(this.#timer)
     this.#watched.clear()
+  }
+
+  /* That nothing has changed would be no false alarm, unless Redis has said so as well. */
+  #miss(sessionID: string): void {
+    if (!this.#announced.has(sessionID)) this.#announced.set(sessionID, 'missed')
   }
 
   #hold(sessionID: string): void {

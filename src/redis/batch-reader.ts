@@ -3,17 +3,10 @@
  * In: keys, with the wish to know how long they last. Out: what they hold.
  */
 import { StoreUnavailableError } from '../errors.js'
+import { asStoreError } from '../store/call-deadlines.js'
 import { DeadlineQueue, type Waiting } from '../store/deadline-queue.js'
-import type { RedisClient } from './own-connection.js'
+import { readByOneCommand, type KeyQuestion, type Reading, type ReadTogether } from './reading.js'
 import { ConnectionLostError, type TrackingConnection } from './tracking-connection.js'
-
-/** What was read of a key. */
-export interface Reading {
-  /** `null` if there is none. */
-  readonly raw: string | null
-  /** When it expires, in ms since the epoch; Infinity: never; `undefined` if that was not asked. */
-  readonly expiresAt: number | undefined
-}
 
 /** A single command of this size takes Redis some 0.1 ms, in which it does nothing else. */
 const batchSize = 200
@@ -21,13 +14,19 @@ const batchSize = 200
 /** Reads on the tracking connection: a key that was read there is announced when it changes. */
 export class BatchReader {
   readonly #connection: Pick<TrackingConnection, 'ask'>
+  readonly #readTogether: ReadTogether
   readonly #deadlines: DeadlineQueue<Read>
   /** The batch that is collecting, and what does not fit into it. */
   readonly #collecting = new Map<string, Read>()
   #isReading = false
 
-  constructor(connection: Pick<TrackingConnection, 'ask'>, timeoutMs: number) {
+  constructor(
+    connection: Pick<TrackingConnection, 'ask'>,
+    timeoutMs: number,
+    readTogether: ReadTogether = readByOneCommand,
+  ) {
     this.#connection = connection
+    this.#readTogether = readTogether
     this.#deadlines = new DeadlineQueue(timeoutMs, (read) => {
       if (this.#collecting.get(read.key) === read) this.#collecting.delete(read.key)
       read.reject(new StoreUnavailableError('The session store did not answer in time.'))
@@ -35,7 +34,7 @@ export class BatchReader {
   }
 
   /** @throws {StoreUnavailableError} (rejects) */
-  read(key: string, withExpiry: boolean): Promise<Reading> {
+  read(key: string, withExpiry: boolean, asking = false): Promise<Reading> {
     let read = this.#collecting.get(key)
     if (read === undefined) {
       read = new Read(key)
@@ -44,14 +43,14 @@ export class BatchReader {
       if (!this.#isReading) void this.#readAll()
     }
     read.withExpiry ||= withExpiry
+    read.asking ||= asking
     return read.promise
   }
 
-  close(): void {
+  /** Whoever still waits is told the error. */
+  close(error: Error = new StoreUnavailableError('The bridge is closed.')): void {
     this.#collecting.clear()
-    for (let read = this.#deadlines.shift(); read !== undefined; read = this.#deadlines.shift()) {
-      read.reject(new StoreUnavailableError('The bridge is closed.'))
-    }
+    for (let read = this.#deadlines.shift(); read !== undefined; read = this.#deadlines.shift()) read.reject(error)
     this.#deadlines.dispose()
   }
 
@@ -75,10 +74,12 @@ export class BatchReader {
 
   async #readBatch(batch: readonly Read[]): Promise<void> {
     try {
-      const readings = await this.#connection.ask((client) => readTogether(client, batch))
+      const readings = await this.#connection.ask((client) => this.#readTogether(client, batch))
       batch.forEach((read, index) => {
+        const reading = readings[index] as Reading | Error
         this.#deadlines.remove(read)
-        read.resolve(readings[index] as Reading)
+        if (reading instanceof Error) read.reject(asStoreError(reading))
+        else read.resolve(reading)
       })
     } catch (error) {
       if (error instanceof ConnectionLostError) this.#collectAgain(batch)
@@ -102,6 +103,7 @@ export class BatchReader {
         this.#collecting.set(read.key, read)
       } else {
         other.withExpiry ||= read.withExpiry
+        other.asking ||= read.asking
         this.#deadlines.remove(read)
         other.promise.then(read.resolve, read.reject)
       }
@@ -109,30 +111,12 @@ export class BatchReader {
   }
 }
 
-async function readTogether(client: RedisClient, batch: readonly Read[]): Promise<Reading[]> {
-  const [raws, lefts] = await Promise.all([
-    client.mGet(batch.map(({ key }) => key)),
-    Promise.all(batch.filter(({ withExpiry }) => withExpiry).map(({ key }) => client.pTTL(key))),
-  ])
-  const now = Date.now()
-  let asked = 0
-  return batch.map(({ withExpiry }, index) =>
-    readingOf(raws[index] ?? null, withExpiry ? lefts[asked++] : undefined, now),
-  )
-}
-
-/* PTTL says -2 for no key and -1 for no expiry; a key lives through its last millisecond (Redis, db.c, keyIsExpired). */
-function readingOf(raw: string | null, left: number | undefined, now: number): Reading {
-  if (raw === null || left === undefined) return { raw, expiresAt: undefined }
-  if (left === -2) return { raw: null, expiresAt: undefined }
-  return { raw, expiresAt: left === -1 ? Infinity : now + left + 1 }
-}
-
-class Read implements Waiting {
+class Read implements Waiting, KeyQuestion {
   previous: Waiting | undefined
   next: Waiting | undefined
   dueAt = 0
   withExpiry = false
+  asking = false
   readonly key: string
   readonly promise: Promise<Reading>
   resolve!: (reading: Reading) => void

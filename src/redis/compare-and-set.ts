@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto'
 
-import type { RedisClient } from './own-connection.js'
+import type { KeyCommands } from './deployment.js'
 
 /** What became of a write: done, no such key, or the value that is there instead. */
 export type WriteResult = 'replaced' | 'gone' | { readonly current: string }
@@ -21,7 +21,7 @@ const digest = createHash('sha1').update(script).digest('hex')
 
 /** @throws Redis' own error (rejects), such as NOPERM where scripts are forbidden. */
 export async function compareAndSet(
-  client: RedisClient,
+  client: KeyCommands,
   key: string,
   expected: string,
   next: string,

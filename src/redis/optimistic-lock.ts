@@ -3,34 +3,49 @@
  * In: a key, what it is expected to hold, what it is to hold. Out: whether it does, or what it holds instead.
  */
 import type { WriteResult } from './compare-and-set.js'
-import { connect, duplicateOf, type ConnectionOptions, type RedisClient } from './own-connection.js'
+import type { Deployment, Place } from './deployment.js'
+import { connect, duplicateOf, type RedisClient } from './own-connection.js'
+import { redirectionOf } from './redirection.js'
 
-/** One write at a time, on a connection of its own: WATCH is the connection's, and somebody else's EXEC would end it. */
+/** One write at a time, on connections of its own: WATCH is the connection's, and somebody else's EXEC would end it. */
 export class OptimisticLock {
-  readonly #options: ConnectionOptions
-  #client: RedisClient | undefined
+  readonly #deployment: Deployment
+  /** By the address of the server. */
+  readonly #clients = new Map<string, RedisClient>()
   #last: Promise<unknown> = Promise.resolve()
   #closed = false
 
-  constructor(options: ConnectionOptions) {
-    this.#options = options
+  constructor(deployment: Deployment) {
+    this.#deployment = deployment
   }
 
   /** @throws Redis' own error, or the client's (rejects). */
   replace(key: string, expected: string, next: string): Promise<WriteResult> {
-    const write = this.#last.then(() => this.#replaceWithin(key, expected, next))
+    const write = this.#last.then(() => this.#replaceWhereItIs(key, expected, next))
     this.#last = write.catch(() => undefined)
     return write
   }
 
   close(): void {
     this.#closed = true
-    this.#client?.destroy()
+    for (const client of this.#clients.values()) client.destroy()
   }
 
-  async #replaceWithin(key: string, expected: string, next: string): Promise<WriteResult> {
-    const client = this.#client ?? (await this.#opened())
-    return await this.#options.deadlines.within(
+  async #replaceWhereItIs(key: string, expected: string, next: string): Promise<WriteResult> {
+    const place = await this.#deployment.placeOf(key)
+    try {
+      return await this.#replaceAt(place, key, expected, next)
+    } catch (error) {
+      const moved = redirectionOf(error)
+      // Nothing was written. While a slot is on its way, its keys cannot be watched.
+      if (moved === undefined || moved.asking || this.#deployment.redirected === undefined) throw error
+      return await this.#replaceAt(this.#deployment.redirected(moved.address, place), key, expected, next)
+    }
+  }
+
+  async #replaceAt(place: Place, key: string, expected: string, next: string): Promise<WriteResult> {
+    const client = this.#clients.get(place.address) ?? (await this.#opened(place))
+    return await place.options.deadlines.within(
       () => replaceWatched(client, key, expected, next),
       () => {
         client.destroy()
@@ -38,13 +53,13 @@ export class OptimisticLock {
     )
   }
 
-  async #opened(): Promise<RedisClient> {
-    const client = duplicateOf(this.#options, {}, () => {
-      if (this.#client === client) this.#client = undefined
+  async #opened({ address, options }: Place): Promise<RedisClient> {
+    const client = duplicateOf(options, {}, () => {
+      if (this.#clients.get(address) === client) this.#clients.delete(address)
     })
-    await connect(client, this.#options.deadlines)
+    await connect(client, options.deadlines)
     if (this.#closed) client.destroy()
-    else this.#client = client
+    else this.#clients.set(address, client)
     return client
   }
 }

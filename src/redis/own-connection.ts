@@ -9,11 +9,17 @@ import type { CallDeadlines } from '../store/call-deadlines.js'
 export type RedisClient = RedisClientType
 type Overrides = Parameters<RedisClient['duplicate']>[0]
 
-/** A client that can be duplicated, and how long its duplicates may take for anything. */
-export interface ConnectionOptions {
-  readonly client: RedisClient
+/** How long anything may take. */
+export interface CallLimits {
   readonly deadlines: CallDeadlines
   readonly timeoutMs: number
+}
+
+/** A client that can be duplicated, and how long its duplicates may take for anything. */
+export interface ConnectionOptions extends CallLimits {
+  readonly client: RedisClient
+  /** Where its duplicates connect to, and the prefix of their keys; undefined: as the client does. */
+  readonly target?: { readonly host: string; readonly port: number; readonly keyPrefix: string } | undefined
 }
 
 /**
@@ -24,11 +30,13 @@ export interface ConnectionOptions {
  * @param onLost called when it is open no more, at least once
  */
 export function duplicateOf(
-  { client, timeoutMs }: ConnectionOptions,
+  { client, timeoutMs, target }: ConnectionOptions,
   settings: object,
   onLost: () => void,
 ): RedisClient {
+  const { keyPrefix = client.options.keyPrefix, ...address } = target ?? {}
   const overrides = {
+    keyPrefix,
     emitInvalidate: false,
     clientSideCache: undefined,
     maintNotifications: 'disabled',
@@ -37,7 +45,13 @@ export function duplicateOf(
     // Strings, whatever the client maps them to, and no AbortSignal for each command: the deadlines here cover more.
     commandOptions: { timeout: undefined, typeMapping: {} },
     // `socketTimeout` would end an idle connection.
-    socket: { ...client.options.socket, reconnectStrategy: false, connectTimeout: timeoutMs, socketTimeout: undefined },
+    socket: {
+      ...client.options.socket,
+      ...address,
+      reconnectStrategy: false,
+      connectTimeout: timeoutMs,
+      socketTimeout: undefined,
+    },
     ...settings,
   }
   const own = client.duplicate(overrides as unknown as Overrides) as unknown as RedisClient

@@ -11,11 +11,10 @@ import { inflate } from '../store/inflate.js'
 import type { LiveStore, ReplaceResult, StoredSession } from '../store/live-store.js'
 import { draftOf, type SessionSnapshot } from '../store/snapshot.js'
 import { Announcements } from './announcements.js'
-import { BatchReader } from './batch-reader.js'
+import { deploymentOf } from './clients.js'
+import type { Deployment } from './deployment.js'
 import { KeyWriter } from './key-writer.js'
-import type { RedisClient } from './own-connection.js'
 import { RedisSession, sessionOf, type RawSession } from './redis-session.js'
-import { TrackingConnection } from './tracking-connection.js'
 
 /** The options of {@link redisLiveStore}. */
 export interface RedisLiveStoreOptions {
@@ -32,29 +31,29 @@ const expiryToleranceMs = 20
 /**
  * A LiveStore for sessions that connect-redis keeps: every node hears of every change within milliseconds.
  *
- * Client, prefix, serializer, `ttl`, `disableTTL` and `disableTouch` are the store's own. It opens one connection, on first
- * use, with the client's settings; what it writes goes through the client itself.
+ * Client, prefix, serializer, `ttl`, `disableTTL` and `disableTouch` are the store's own. The client may be that of one
+ * server, of a Cluster or of a Sentinel. It opens one connection to the server, or to each of the Cluster's masters, on first
+ * use and with the client's settings; what it writes goes through the client itself.
  *
  * @example
  * ```ts
  * const store = new RedisStore({ client })
  * const bridge = createSessionBridge({ session: { ...sessionOptions, store }, live: redisLiveStore(store) })
  * ```
- * @throws {TypeError} for anything but a connect-redis store on a single server.
+ * @throws {TypeError} for anything but a connect-redis store on a client of `redis`.
  */
 export function redisLiveStore(store: RedisStore, options: RedisLiveStoreOptions = {}): LiveStore {
   const { timeoutMs = 2_000 } = options
   if (typeof timeoutMs !== 'number' || !(timeoutMs > 0 && timeoutMs < 2 ** 31)) {
     throw new TypeError('redisLiveStore: `timeoutMs` must be a number of milliseconds above 0 and below 2^31.')
   }
-  return new RedisLiveStore(store, clientOf(store), timeoutMs)
+  return new RedisLiveStore(store, timeoutMs)
 }
 
 class RedisLiveStore implements LiveStore {
   readonly #store: RedisStore
   readonly #deadlines: CallDeadlines
-  readonly #connection: TrackingConnection
-  readonly #reader: BatchReader
+  readonly #deployment: Deployment
   readonly #writer: KeyWriter
   readonly #announcements = new Announcements((sessionID) => {
     this.#onChange(sessionID)
@@ -64,28 +63,30 @@ class RedisLiveStore implements LiveStore {
   #onChange: (sessionID: string | undefined) => void = () => undefined
   #onFault: (error: Error) => void = () => undefined
 
-  constructor(store: RedisStore, client: RedisClient, timeoutMs: number) {
+  constructor(store: RedisStore, timeoutMs: number) {
     this.#store = store
-    this.#asksExpiry = typeof store.ttl === 'function'
     this.#deadlines = new CallDeadlines(timeoutMs)
-    const options = { client, timeoutMs, deadlines: this.#deadlines }
-    const prefix = String(client.options.keyPrefix ?? '') + store.prefix
-    this.#connection = new TrackingConnection(options, {
-      onInvalidate: (key) => {
-        if (key.startsWith(prefix)) this.#announcements.announce(key.slice(prefix.length))
+    this.#deployment = deploymentOf(
+      store,
+      { timeoutMs, deadlines: this.#deadlines },
+      {
+        onInvalidate: (key) => {
+          if (key.startsWith(this.#prefix)) this.#announcements.announce(key.slice(this.#prefix.length))
+        },
+        onMissed: (concerns) => {
+          if (concerns !== undefined) return this.#announcements.miss((sessionID) => concerns(this.#prefix + sessionID))
+          this.#announcements.missAll()
+          this.#onChange(undefined)
+        },
+        onRefused: (cause) => {
+          this.#onFault(
+            new Error('Redis refuses CLIENT TRACKING: changes are not heard, and looked for every 30 s.', { cause }),
+          )
+        },
       },
-      onMissed: () => {
-        this.#announcements.announceAll()
-        this.#onChange(undefined)
-      },
-      onRefused: (cause) => {
-        this.#onFault(
-          new Error('Redis refuses CLIENT TRACKING: changes are not heard, and looked for every 30 s.', { cause }),
-        )
-      },
-    })
-    this.#reader = new BatchReader(this.#connection, timeoutMs)
-    this.#writer = new KeyWriter(options)
+    )
+    this.#writer = new KeyWriter(this.#deployment, this.#deadlines)
+    this.#asksExpiry = typeof store.ttl === 'function'
   }
 
   async get(sessionID: string, held?: StoredSession): Promise<StoredSession | undefined> {
@@ -95,13 +96,13 @@ class RedisLiveStore implements LiveStore {
     try {
       const found = await this.#read(
         sessionID,
-        announced || isOverdue || (known === undefined && this.#asksExpiry),
+        announced !== undefined || isOverdue || (known === undefined && this.#asksExpiry),
         known,
       )
-      if (announced && known !== undefined && found === known) this.#announcements.falseAlarm()
+      if (announced === 'changed' && known !== undefined && found === known) this.#announcements.falseAlarm()
       return found
     } catch (error) {
-      if (announced) this.#announcements.announceAgain(sessionID)
+      if (announced !== undefined) this.#announcements.giveBack(sessionID, announced)
       throw asStoreError(error)
     }
   }
@@ -154,8 +155,7 @@ class RedisLiveStore implements LiveStore {
   }
 
   async close(): Promise<void> {
-    const closed = this.#connection.close()
-    this.#reader.close()
+    const closed = this.#deployment.close()
     this.#writer.close()
     this.#announcements.close()
     this.#deadlines.close()
@@ -163,7 +163,7 @@ class RedisLiveStore implements LiveStore {
   }
 
   async #read(sessionID: string, withExpiry: boolean, known: RawSession | undefined): Promise<RawSession | undefined> {
-    const { raw, expiresAt } = await this.#reader.read(this.#keyOf(sessionID), withExpiry)
+    const { raw, expiresAt } = await this.#deployment.read(this.#keyOf(sessionID), withExpiry)
     // connect-redis takes an empty value for none.
     if (raw === null || raw === '') return undefined
     if (raw !== known?.raw) return await this.#readNew(sessionID, await this.#parsed(raw, expiresAt))
@@ -196,6 +196,11 @@ class RedisLiveStore implements LiveStore {
   #keyOf(sessionID: string): string {
     return this.#store.prefix + sessionID
   }
+
+  /* Of the keys as the servers have them. */
+  get #prefix(): string {
+    return this.#deployment.keyPrefix + this.#store.prefix
+  }
 }
 
 function isRaw(stored: StoredSession | undefined): stored is RawSession {
@@ -213,15 +218,4 @@ function secondsToLive({ ttl }: RedisStore, session: SessionData): number {
   if (typeof ttl === 'function') return ttl(session)
   const { maxAge } = session.cookie
   return typeof maxAge === 'number' ? Math.ceil(maxAge / 1000) : ttl
-}
-
-function clientOf(store: RedisStore): RedisClient {
-  const { client } = store as Partial<RedisStore>
-  if (typeof client !== 'object' || !('duplicate' in client) || typeof store.serializer !== 'object') {
-    throw new TypeError(
-      'redisLiveStore takes a connect-redis store (`new RedisStore({ client })`) on a client of `redis`.',
-    )
-  }
-  if ('masters' in client) throw new TypeError('redisLiveStore takes a store on a single server: a Cluster is no such.')
-  return client
 }

@@ -16,13 +16,15 @@ export interface TrackingListener {
   readonly onMissed: () => void
   /** Redis refuses to track; told once. */
   readonly onRefused: (error: Error) => void
+  /** It was lost, or could not be opened. */
+  readonly onLost?: () => void
 }
 
 /** The connection was lost before the answer came; the command may be sent again on the next one. */
 export class ConnectionLostError extends StoreUnavailableError {}
 
-/** An idle connection is asked for a sign of life after so many deadlines: one that leads nowhere gives none by itself. */
-const deadlinesIdle = 5
+/** How long a server may be left unasked, in deadlines: a connection that leads nowhere gives no sign by itself. */
+export const deadlinesIdle = 5
 /** Without tracking, everything is to be checked this often. */
 const untrackedCheckMs = 30_000
 const longestPauseMs = 1_000
@@ -73,6 +75,11 @@ export class TrackingConnection {
     }
   }
 
+  /** Whether a command would be sent at once. */
+  get isOpen(): boolean {
+    return this.#client !== undefined
+  }
+
   async close(): Promise<void> {
     this.#closing.abort()
     this.#client?.destroy()
@@ -106,6 +113,7 @@ export class TrackingConnection {
         this.#failure = asStoreError(error)
         this.#failWaiting(this.#failure)
       }
+      this.#listener.onLost?.()
       if (failures > 0) await this.#pause(failures)
     }
   }

@@ -4,6 +4,7 @@
  */
 import type { SessionData, Store } from 'express-session'
 
+import { systemClock, type Clock } from '../clock.js'
 import { StoreUnavailableError } from '../errors.js'
 import { CleanSession, snapshotOfStored, usableSnapshotOf } from './clean-session.js'
 import { DeadlineQueue } from './deadline-queue.js'
@@ -24,6 +25,7 @@ const defaultTimeoutMs = 5_000
  */
 export class ExpressStore implements LiveStore {
   readonly #store: Store
+  readonly #clock: Clock
   readonly #underWay: DeadlineQueue<UnderWay>
   readonly #stopHearing: () => void
   /** What this process has heard of the sessions that are watched or being written. */
@@ -32,8 +34,9 @@ export class ExpressStore implements LiveStore {
   #connected = true
 
   /** @param timeoutMs how long a call may be under way before it counts as lost, and holds up nothing any more */
-  constructor(store: Store, timeoutMs = defaultTimeoutMs) {
+  constructor(store: Store, timeoutMs = defaultTimeoutMs, clock = systemClock) {
     this.#store = store
+    this.#clock = clock
     this.#underWay = new DeadlineQueue(timeoutMs, ({ call, sessionID, heard }) => {
       heard.over(call)
       this.#forgetIfIdle(sessionID, heard)
@@ -163,7 +166,7 @@ export class ExpressStore implements LiveStore {
   /* Some stores' `touch` moves only their own expiry and leaves the record's date behind; what was given to it is newer. */
   #expiryHeardOf(sessionID: string): number | undefined {
     const expiresAt = this.#heard.get(sessionID)?.expiresAt
-    return expiresAt !== undefined && expiresAt > Date.now() ? expiresAt : undefined
+    return expiresAt !== undefined && expiresAt > this.#clock.now() ? expiresAt : undefined
   }
 
   readonly #onCall = (call: StoreCall): void => {

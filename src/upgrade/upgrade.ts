@@ -10,6 +10,7 @@ import type { WebSocket, WebSocketServer } from 'ws'
 
 import type { Admission, Handshake, Judgement, Verdict } from '../handshake/authenticate.js'
 import { Visit } from '../handshake/visit.js'
+import { ignoreErrors } from '../live/connection.js'
 import type { SessionContext } from '../live/context.js'
 import type { Reports } from '../live/reports.js'
 import type { Sessions } from '../live/sessions.js'
@@ -36,6 +37,13 @@ export interface UpgraderParts {
   /** The store that `request.session` saves to. */
   readonly requestStore: Store
   readonly reports: Reports
+}
+
+/** What another server is told of a request. One that is let in has `request.session`. */
+export interface Arrival {
+  readonly verdict: Verdict
+  /** The header that goes with the answer, where the cookie is renewed: then `touch` the session with it. */
+  readonly setCookie: string | undefined
 }
 
 /** A socket is handled once, whichever bridge, mount or router it comes to first: ws throws on a second time. */
@@ -91,22 +99,48 @@ export class Upgrader {
 
   /** The handshake alone, with the same cap and deadline. Never rejects. */
   authenticate(request: IncomingMessage): Promise<Verdict> {
-    const { reports, sessions } = this.#parts
     return new Promise((resolve) => {
-      this.#judge(request, {}, (judged) => {
-        if (judged === 'anonymous') return resolve({ accepted: true, context: undefined })
-        if (!('reason' in judged)) {
-          return resolve({ accepted: true, context: sessions.newContext(judged.found, judged.handshake) })
+      this.#judge(request, {}, (judged) => resolve(this.#verdict(judged, request)))
+    })
+  }
+
+  /** The same for a server that makes its connections itself. A client that leaves is not waited for. Never rejects. */
+  admit(request: IncomingMessage): Promise<Arrival> {
+    return new Promise((resolve) => {
+      this.#judge(request, { socket: request.socket }, (judged) => {
+        const verdict = this.#verdict(judged, request)
+        if (judged === 'anonymous' || 'reason' in judged || !verdict.accepted || verdict.context === undefined) {
+          return resolve({ verdict, setCookie: undefined })
         }
-        reports.refused(judged, request)
-        resolve({ accepted: false, refusal: judged })
+        const setCookie = this.#renewedCookie(judged, request)
+        putSessionOn(request, verdict.context, this.#parts.requestStore)
+        resolve({ verdict, setCookie })
       })
     })
+  }
+
+  /** Whether a later request of such a connection comes from the same session. What does not is told as a refusal. */
+  recognises(request: IncomingMessage, { sessionID }: SessionContext): boolean {
+    const { handshake, reports } = this.#parts
+    const proof = handshake.identify(request)
+    if (!('reason' in proof) && proof.sessionID === sessionID) return true
+    reports.refused('reason' in proof ? proof : refusalOf('forbidden'), request)
+    return false
   }
 
   /** Refuses an upgrade that has no destination. */
   refuse(upgrade: Upgrade, refusal: Refusal): void {
     if (take(upgrade.socket)) this.#refuse(upgrade, refusal)
+  }
+
+  #verdict(judged: Judgement, request: IncomingMessage): Verdict {
+    const { reports, sessions } = this.#parts
+    if (judged === 'anonymous') return { accepted: true, context: undefined }
+    if (!('reason' in judged)) {
+      return { accepted: true, context: sessions.newContext(judged.found, judged.handshake) }
+    }
+    reports.refused(judged, request)
+    return { accepted: false, refusal: judged }
   }
 
   /* Answers, counts and tells. With a wss, it may be answered by a close code. */
@@ -213,8 +247,7 @@ export class Upgrader {
     { wss, onConnection }: Destination,
   ): void {
     const { sessions, reports } = this.#parts
-    // One bad frame on a socket without an 'error' listener is an uncaught exception.
-    ws.on('error', ignore)
+    ignoreErrors(ws)
     reports.accepted(context, ws)
     const failed = (error: unknown): void => {
       reports.fault('connection-listener', error)
@@ -267,8 +300,4 @@ function isOpen(socket: Duplex & { _readableState?: { ended?: boolean } }): bool
 function reasonOf({ options, _state = 0 }: WebSocketServer & { _state?: number }): RefusalReason {
   if (_state > 0) return 'shutting-down'
   return options.verifyClient ? 'forbidden' : 'bad-request'
-}
-
-function ignore(): void {
-  // ws closes the socket by itself, and its 'close' event tells the rest.
 }

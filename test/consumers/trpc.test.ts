@@ -1,22 +1,25 @@
 // In: a tRPC server as its documentation shows it, and its own client. Out: the session, read from the request alone.
 import { createTRPCClient, createWSClient, wsLink } from '@trpc/client'
 import { initTRPC, TRPCError } from '@trpc/server'
-import { applyWSSHandler, type CreateWSSContextFnOptions } from '@trpc/server/adapters/ws'
+import { applyWSSHandler } from '@trpc/server/adapters/ws'
 import { describe, expect, it, vi } from 'vitest'
-import { WebSocket } from 'ws'
-import type { SessionRequest } from 'ws-session-bridge'
+import type { SessionContext, SessionRequest } from 'ws-session-bridge'
+import { until } from '../live/bound.js'
 import { startApp, type AppOptions } from '../support/app.js'
 import { atEnd } from '../support/at-end.js'
+import { forgedFrom } from '../support/forged-cookie.js'
+import { webSocketWith } from './clients.js'
 
-const createContext = ({ req }: CreateWSSContextFnOptions) => {
-  const { session } = req as SessionRequest
-  return { session }
+interface Context {
+  readonly session: SessionRequest['session']
+  readonly live: SessionContext | undefined
 }
 
-const { router, procedure } = initTRPC.context<typeof createContext>().create()
+const { router, procedure } = initTRPC.context<Context>().create()
 
 const appRouter = router({
   me: procedure.query(({ ctx }) => ctx.session.user),
+  now: procedure.query(({ ctx }) => ctx.live?.session.user),
   visit: procedure.mutation(async ({ ctx: { session } }) => {
     session.views = (session.views ?? 0) + 1
     await new Promise<void>((resolve, reject) => {
@@ -35,23 +38,28 @@ const appRouter = router({
 
 async function startTRPC(options?: AppOptions) {
   const app = await startApp(options)
-  applyWSSHandler({ wss: app.wss, router: appRouter, createContext })
+  const { bridge, wss } = app
+  // #region docs
+  applyWSSHandler({
+    wss,
+    router: appRouter,
+    createContext: ({ req, res }) => ({
+      session: (req as SessionRequest).session, // a Session: save(), reload(), destroy()
+      live: bridge.contextOf(res), // the session as it is now
+    }),
+  })
+  // #endregion
   return app
 }
 
 /** The real client, with the cookie that a browser would send. */
 function clientOf(url: string, cookie?: string) {
-  class WithCookie extends WebSocket {
-    constructor(address: string) {
-      super(address, cookie === undefined ? {} : { headers: { cookie } })
-    }
-  }
   const onOpen = vi.fn()
   let closed!: (code: number | undefined) => void
   const firstClose = new Promise<number | undefined>((resolve) => (closed = resolve))
   const client = createWSClient({
     url,
-    WebSocket: WithCookie as unknown as typeof globalThis.WebSocket,
+    WebSocket: webSocketWith(cookie),
     retryDelayMs: () => 3_600_000,
     onOpen,
     onClose: (cause) => closed(cause?.code),
@@ -91,12 +99,22 @@ describe('a tRPC server behind the bridge', () => {
     expect(await (await app.call('GET', '/me', cookie)).json()).toEqual({ user: 'ada', views: 2 })
   })
 
+  it('reads in the context what HTTP has written since', async () => {
+    const app = await startTRPC()
+    const cookie = await app.login('ada')
+    const { trpc } = clientOf(app.wsUrl, cookie)
+    expect([await trpc.me.query(), await trpc.now.query()]).toEqual(['ada', 'ada'])
+    await app.call('POST', '/login?name=grace', cookie)
+    await until(() => [...app.bridge.connections()].every(({ session }) => session.user === 'grace'))
+    expect([await trpc.me.query(), await trpc.now.query()]).toEqual(['ada', 'grace'])
+    expect(app.bridge.stats().accepted).toBe(1)
+  })
+
   it('never hears of a client with a forged cookie, or without one', async () => {
     const app = await startTRPC()
     const connected = vi.fn()
     app.wss.on('connection', connected)
-    const forged = `${app.bridge.signedCookie('unknown').slice(0, -3)}xyz`
-    for (const cookie of [forged, undefined]) {
+    for (const cookie of [forgedFrom(await app.login('ada')), undefined]) {
       const { onOpen, firstClose } = clientOf(app.wsUrl, cookie)
       expect(await firstClose).toBe(1006)
       expect(onOpen).not.toHaveBeenCalled()
@@ -117,5 +135,6 @@ describe('a tRPC server behind the bridge', () => {
     expect(await trpc.me.query()).toBe('ada')
     await app.call('POST', '/logout', cookie)
     expect(await firstClose).toBe(4401)
+    expect(app.bridge.stats()).toMatchObject({ sockets: 0, sessions: 0, faults: 0 })
   })
 })

@@ -4,7 +4,7 @@ import type { SessionContext } from 'ws-session-bridge'
 import { redisLiveStore, type RedisLiveStoreOptions } from 'ws-session-bridge/redis'
 import { startApp, type AppOptions } from '../support/app.js'
 import { open } from '../support/client.js'
-import { startRedisStore } from '../support/redis.js'
+import { startRedisStore, type RedisCluster } from '../support/redis.js'
 import { recordOf } from '../store/live-store-suite.js'
 
 type StoreOptions = Omit<ConstructorParameters<typeof RedisStore>[0], 'client'>
@@ -12,6 +12,7 @@ type StoreOptions = Omit<ConstructorParameters<typeof RedisStore>[0], 'client'>
 export interface AppOnRedisOptions extends Omit<AppOptions, 'store'> {
   /** Default: the server that all tests share. */
   url?: string | undefined
+  cluster?: RedisCluster | undefined
   store?: StoreOptions
   live?: RedisLiveStoreOptions
 }
@@ -24,8 +25,8 @@ interface PutOptions {
   date?: number
 }
 
-export async function startOnRedis({ url, store: storeOptions, live, ...options }: AppOnRedisOptions = {}) {
-  const redis = await startRedisStore(url)
+export async function startOnRedis({ url, cluster, store: storeOptions, live, ...options }: AppOnRedisOptions = {}) {
+  const redis = await startRedisStore(cluster ?? url)
   const store = new RedisStore({ client: redis.client, prefix: redis.prefix, ttl: 3600, ...storeOptions })
   const app = await startApp({ ...options, store, bridge: { ...options.bridge, live: redisLiveStore(store, live) } })
   const { client } = redis

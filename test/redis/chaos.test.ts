@@ -4,7 +4,13 @@ import { createClient } from 'redis'
 import { describe, expect, it } from 'vitest'
 import { atEnd } from '../support/at-end.js'
 import { open } from '../support/client.js'
-import { startRedisServer } from '../support/redis.js'
+import {
+  startClusterClient,
+  startRedisCluster,
+  startRedisServer,
+  type RedisClient,
+  type RedisCluster,
+} from '../support/redis.js'
 import { recordOf } from '../store/live-store-suite.js'
 import { startOnRedis } from './app-on-redis.js'
 
@@ -13,22 +19,84 @@ const seed = Number(process.env.CHAOS_SEED ?? randomInt(2 ** 31))
 const chaosMs = Number(process.env.CHAOS_MS ?? 20_000)
 const sessions = 30
 
-describe('chaos', () => {
-  it('ends with no stale snapshot and no socket of a gone session', { timeout: chaosMs + 60_000 }, async () => {
-    console.log(`chaos: seed ${seed}`)
-    const random = randomOf(seed)
-    const below = (limit: number) => Math.floor(random() * limit)
-    const prefix = `chaos:${randomUUID()}:`
+/** Where the sessions are, and what befalls it round by round. */
+interface Scene {
+  readonly at: { url: string } | { cluster: RedisCluster }
+  /** A client that queues nothing, so that nothing is written long after it was meant. */
+  readonly http: RedisClient
+  /** Ends connections of clients. */
+  killConnections(skipMe: 'yes' | 'no'): Promise<unknown>
+  trouble(round: number, below: (limit: number) => number): Promise<void>
+}
+
+const scenes: Record<string, () => Promise<Scene>> = {
+  async 'one Redis'() {
     let server = await startRedisServer()
-    const startNode = () => startOnRedis({ url: server.url, store: { prefix }, live: { timeoutMs: 300 } })
-    const nodes = [await startNode(), await startNode()]
-    // What HTTP does on yet another node; without a queue, so that nothing is written long after it was meant.
     const http = createClient({ url: server.url, disableOfflineQueue: true, socket: { reconnectStrategy: 50 } })
     http.on('error', () => undefined)
     await http.connect()
     atEnd(() => {
       http.destroy()
     })
+    return {
+      at: { url: server.url },
+      http,
+      killConnections: (skipMe) => http.sendCommand(['CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', skipMe]),
+      async trouble(round, below) {
+        if (round % 4 === 0) {
+          await server.stop()
+          await pause(below(1_000))
+          server = await startRedisServer({ port: server.port })
+        } else {
+          server.kill('SIGSTOP')
+          await pause(below(1_000))
+          server.kill('SIGCONT')
+        }
+      },
+    }
+  },
+  async 'a Cluster'() {
+    const cluster = await startRedisCluster()
+    const http = await startClusterClient(cluster)
+    const someone = (below: (limit: number) => number) => cluster.nodes[below(cluster.nodes.length)]!
+    return {
+      at: { cluster },
+      http,
+      killConnections: (skipMe) =>
+        Promise.all(
+          cluster.nodes.map(({ admin }) => admin.sendCommand(['CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', skipMe])),
+        ),
+      async trouble(round, below) {
+        const { node: master } = (await cluster.owners())[below(3)]!
+        if (round % 3 === 1) {
+          // It comes back empty, as the replica of the one that took its place.
+          master.server.kill('SIGKILL')
+          await cluster.failedOver()
+          await cluster.restart(master)
+        } else if (round % 3 === 2) {
+          const node = someone(below)
+          node.server.kill('SIGSTOP')
+          await pause(below(800))
+          node.server.kill('SIGCONT')
+        } else {
+          const other = (await cluster.owners()).map(({ node }) => node).find((node) => node !== master)!
+          const [slot] = await cluster.slotsOf(master)
+          await cluster.moveSlot(slot!, master, other, () => pause(below(100)))
+        }
+      },
+    }
+  },
+}
+
+describe.each(Object.keys(scenes))('chaos on %s', (name) => {
+  it('ends with no stale snapshot and no socket of a gone session', { timeout: chaosMs + 60_000 }, async () => {
+    console.log(`chaos on ${name}: seed ${seed}`)
+    const random = randomOf(seed)
+    const below = (limit: number) => Math.floor(random() * limit)
+    const prefix = `chaos:${randomUUID()}:`
+    const { at, http, killConnections, trouble } = await scenes[name]!()
+    const startNode = () => startOnRedis({ ...at, store: { prefix }, live: { timeoutMs: 300 } })
+    const nodes = [await startNode(), await startNode()]
 
     const ids = Array.from({ length: sessions }, (_, index) => `id${index}`)
     const anyID = () => ids[below(sessions)]!
@@ -47,7 +115,7 @@ describe('chaos', () => {
       [5, () => anyNode().bridge.destroy(anyID())],
       [2, () => http.pExpire(prefix + anyID(), 1 + below(500))],
       [20, () => connect()],
-      [3, () => http.sendCommand(['CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', random() < 0.5 ? 'yes' : 'no'])],
+      [3, () => killConnections(random() < 0.5 ? 'yes' : 'no')],
     ]
     const weights = acts.reduce((sum, [weight]) => sum + weight, 0)
     const act = () => {
@@ -58,22 +126,13 @@ describe('chaos', () => {
     await Promise.all(ids.map(put))
     for (const node of nodes) await Promise.all(ids.map((id) => connect(node, id)))
     const until = performance.now() + chaosMs
-    const trouble = async () => {
-      // The last two seconds are for sessions and sockets to come again after a restart.
-      for (let round = 1; performance.now() < until - 2_000; round += 1) {
+    const troubled = (async () => {
+      // The last seconds are for sessions and sockets to come again.
+      for (let round = 1; performance.now() < until - 3_000; round += 1) {
         await pause(500 + below(1_500))
-        if (round % 4 === 0) {
-          await server.stop()
-          await pause(below(1_000))
-          server = await startRedisServer({ port: server.port })
-        } else {
-          server.kill('SIGSTOP')
-          await pause(below(1_000))
-          server.kill('SIGCONT')
-        }
+        await trouble(round, below)
       }
-    }
-    const troubled = trouble()
+    })()
     const underWay = new Set<Promise<unknown>>()
     while (performance.now() < until) {
       const acting = act().catch(() => undefined)

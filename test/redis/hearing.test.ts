@@ -1,5 +1,6 @@
 import { createClient } from 'redis'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
+import { Announcements } from '../../src/redis/announcements.js'
 import { atEnd } from '../support/at-end.js'
 import { startRedisServer } from '../support/redis.js'
 import { startOnRedis } from './app-on-redis.js'
@@ -119,6 +120,26 @@ describe('what is heard of Redis', () => {
     }
     await (await clientOf(server.url)).flushAll()
     expect((await Promise.all(ends)).map(({ reason }) => reason)).toEqual(['destroyed', 'destroyed'])
+  })
+
+  it('counts as a false alarm only what Redis has announced, not what could have been missed', async () => {
+    const server = await startRedisServer()
+    const app = await startOnRedis({ url: server.url })
+    const falseAlarms = vi.spyOn(Announcements.prototype, 'falseAlarm')
+    const ids = Array.from({ length: 20 }, (_, index) => `id${index}`)
+    for (const id of ids) {
+      await app.put(id, { user: 'ada' })
+      await app.connect(id)
+    }
+    const killer = await clientOf(server.url)
+    const taken = vi.spyOn(Announcements.prototype, 'take')
+    await killAll(killer)
+    const looks = () => taken.mock.results.filter(({ value }) => value === 'missed').length
+    await expect.poll(looks).toBe(ids.length)
+    await Promise.all([...app.bridge.connections()].map((context) => context.refresh()))
+    expect(falseAlarms).not.toHaveBeenCalled()
+    await killer.set(app.keyOf('id0'), (await killer.get(app.keyOf('id0')))!, { expiration: 'KEEPTTL' })
+    await expect.poll(() => falseAlarms.mock.calls.length).toBe(1)
   })
 
   it('costs handshakes no more than time when connections are killed', async () => {

@@ -1,10 +1,11 @@
-// In: a Redis server and a prefix, as JSON. Out: a process of its own with an app on it, that tells its port.
+// In: a Redis server or the nodes of a Cluster, and a prefix, as JSON. Out: a process of its own with an app on it, that tells
+// its port, and then what it hears and when.
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { RedisStore } from 'connect-redis'
 import express from 'express'
 import session from 'express-session'
-import { createClient } from 'redis'
+import { createClient, createCluster } from 'redis'
 import { WebSocketServer } from 'ws'
 import { createSessionBridge } from '../../src/index.js'
 import { redisLiveStore } from '../../src/redis.js'
@@ -17,8 +18,23 @@ export interface Order {
   readonly sessionID: string
 }
 
-const { url, prefix } = JSON.parse(process.argv[2] ?? '') as { url: string; prefix: string }
-const client = await createClient({ url }).connect()
+/** What the process has heard of a session, and when (ms since the epoch, with fractions). */
+export interface Heard {
+  readonly event: 'change' | 'end'
+  readonly sessionID: string
+  readonly at: number
+}
+
+interface Place {
+  readonly url?: string
+  readonly rootNodes?: readonly { url: string }[]
+  readonly prefix: string
+}
+
+const { url, rootNodes, prefix } = JSON.parse(process.argv[2] ?? '') as Place
+const client: unknown = rootNodes
+  ? await createCluster({ rootNodes: [...rootNodes] }).connect()
+  : await createClient(url === undefined ? {} : { url }).connect()
 const store = new RedisStore({ client, prefix, ttl: 3600 })
 const options = { store, secret: 'a secret', resave: false, saveUninitialized: false }
 const bridge = createSessionBridge({ session: options, live: redisLiveStore(store) })
@@ -33,6 +49,16 @@ bridge.attach(server, new WebSocketServer({ noServer: true }), {
       ws.send(JSON.stringify(changed))
     })
   },
+})
+
+const hear = (event: Heard['event'], sessionID: string) => {
+  process.send?.({ event, sessionID, at: performance.timeOrigin + performance.now() } satisfies Heard)
+}
+bridge.on('change', ({ sessionID }) => {
+  hear('change', sessionID)
+})
+bridge.on('end', ({ sessionID }) => {
+  hear('end', sessionID)
 })
 
 process.on('message', ({ writers, increments, sessionID }: Order) => {

@@ -1,4 +1,4 @@
-import { createClient } from 'redis'
+import { createClient, createClientPool } from 'redis'
 import { RedisStore } from 'connect-redis'
 import { Cookie } from 'express-session'
 import { describe, expect, it } from 'vitest'
@@ -125,9 +125,12 @@ describe('redisLiveStore', () => {
     ['nothing', undefined],
     ['a client', createClient()],
     ['a store of another kind', { get: () => undefined }],
-    ['a store on a cluster', new RedisStore({ client: { masters: [], duplicate: () => undefined } })],
-  ])('throws a TypeError for %s', (_what, store) => {
-    expect(() => redisLiveStore(store as RedisStore)).toThrow(TypeError)
+    ['a store on a client of another library', new RedisStore({ client: { options: {}, duplicate: () => undefined } })],
+    ['a store on a pool of clients', new RedisStore({ client: createClientPool() })],
+  ])('throws a TypeError for %s, which says what it takes', (_what, store) => {
+    const make = () => redisLiveStore(store as RedisStore)
+    expect(make).toThrow(TypeError)
+    expect(make).toThrow(/redisLiveStore takes .*createCluster/)
   })
 
   it.each([0, -1, NaN, Infinity, '1'])('throws a TypeError for a timeoutMs of %s', (timeoutMs) => {

@@ -1,5 +1,6 @@
 import { MemoryStore, Store, type SessionData } from 'express-session'
 import { describe, expect, it, vi } from 'vitest'
+import { systemClock } from '../../src/clock.js'
 import { ExpressStore } from '../../src/store/express-store.js'
 import { record, rest } from '../live/bound.js'
 import { TtlStore } from '../live/ttl-store.js'
@@ -38,6 +39,19 @@ describe('get() on any store', () => {
     expect((await read(live)).expiresAt).toBeGreaterThan(Date.now() + 59_000)
     live.unwatch('id')
     expect((await read(live)).expiresAt).toBeUndefined()
+  })
+
+  it('compares it with the clock that it is given', async () => {
+    const aheadMs = 3_600_000
+    const store = new TtlStore()
+    const live = new ExpressStore(store, undefined, { ...systemClock, now: () => Date.now() + aheadMs })
+    store.set('id', record({}, 10_000))
+    live.watch('id')
+    store.touch('id', record({}, 60_000))
+    expect((await read(live)).expiresAt).toBeUndefined()
+    store.touch('id', record({}, 2 * aheadMs))
+    expect((await read(live)).expiresAt).toBeGreaterThan(Date.now() + aheadMs)
+    await live.close()
   })
 })
 

@@ -1,8 +1,10 @@
 // In: arguments for a Redis server. Out: a real one on a free port of its own, ready, and gone with this process at the latest.
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 
 export interface RedisServer {
   readonly url: string
@@ -16,6 +18,8 @@ export interface RedisServer {
 export interface RedisServerOptions {
   /** Default: a free one. Name one to start a server again where one was stopped. */
   port?: number
+  /** A configuration file, which the server may write to. */
+  config?: string
   /** More of the server's own arguments, `['--maxmemory', '5mb']`. */
   args?: readonly string[]
 }
@@ -23,17 +27,40 @@ export interface RedisServerOptions {
 const missing =
   'The tests need a Redis server: apt-get install -y redis-server (macOS: brew install redis), or set REDIS_URL.'
 
+const running = new Set<ChildProcess>()
+process.once('exit', () => {
+  for (const child of running) child.kill('SIGKILL')
+})
+
 /** Starts `redis-server`, or `valkey-server` where there is none; rejects if the PATH has neither. */
-export async function spawnRedisServer({ port, args = [] }: RedisServerOptions = {}): Promise<RedisServer> {
+export async function spawnRedisServer({ port, config, args = [] }: RedisServerOptions = {}): Promise<RedisServer> {
   const onPort = port ?? (await freePort())
+  // Of its own, and empty: a replica leaves a dump behind, which the next server in the folder would load.
+  const dir = await mkdtemp(join(tmpdir(), 'ws-session-bridge-redis-'))
+  const file = config === undefined ? [] : [config]
+  const own = [
+    ...file,
+    '--bind',
+    '127.0.0.1',
+    '--port',
+    String(onPort),
+    '--save',
+    '',
+    '--appendonly',
+    'no',
+    '--dir',
+    dir,
+  ]
   const child =
-    (await spawned('redis-server', onPort, args)) ?? (await spawned('valkey-server', onPort, args)) ?? unavailable()
+    (await spawned('redis-server', [...own, ...args])) ?? (await spawned('valkey-server', [...own, ...args]))
+  if (child === undefined) throw new Error(missing)
   await ready(child)
 
   const killNow = () => child.kill('SIGKILL')
-  process.once('exit', killNow)
-  const gone = once(child, 'exit').then(() => {
-    process.off('exit', killNow)
+  running.add(child)
+  const gone = once(child, 'exit').then(async () => {
+    running.delete(child)
+    await rm(dir, { recursive: true, force: true })
   })
 
   return {
@@ -50,14 +77,9 @@ export async function spawnRedisServer({ port, args = [] }: RedisServerOptions =
   }
 }
 
-function unavailable(): never {
-  throw new Error(missing)
-}
-
 /** Resolves to `undefined` if the PATH has no such command. */
-async function spawned(command: string, port: number, args: readonly string[]): Promise<ChildProcess | undefined> {
-  const own = ['--bind', '127.0.0.1', '--port', String(port), '--save', '', '--appendonly', 'no', '--dir', tmpdir()]
-  const child = spawn(command, [...own, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
+async function spawned(command: string, args: readonly string[]): Promise<ChildProcess | undefined> {
+  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] })
   return new Promise((resolve, reject) => {
     child.once('spawn', () => {
       resolve(child)
@@ -74,7 +96,7 @@ function ready(child: ChildProcess): Promise<void> {
     let log = ''
     const read = (chunk: Buffer) => {
       log += chunk.toString()
-      if (!log.includes('Ready to accept connections')) return
+      if (!/Ready to accept connections|Sentinel ID is/.test(log)) return
       child.off('exit', failed)
       child.stdout?.off('data', read).resume()
       resolve()
@@ -88,7 +110,8 @@ function ready(child: ChildProcess): Promise<void> {
   })
 }
 
-async function freePort(): Promise<number> {
+/** A port that is free at this moment. */
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo

@@ -1,0 +1,119 @@
+/*
+ * Who owns which slot of a Cluster by now.
+ * In: the client of a Cluster, and what its nodes say when they are asked. Out: owners, and word of slots that have moved.
+ */
+import type { RedisClusterType } from 'redis'
+
+import { movedBetween, ownersOf, replicasIn, type Owners, type SlotRanges } from './cluster-slots.js'
+import type { RedisClient } from './own-connection.js'
+
+/** What the topology needs of the nodes' connections. */
+export interface TopologyParts {
+  readonly cluster: RedisClusterType
+  readonly isOpen: (address: string) => boolean
+  /** @throws {StoreUnavailableError} (rejects) */
+  readonly ask: <T>(address: string, send: (client: RedisClient) => Promise<T>) => Promise<T>
+  /** Owners are known anew. `replicas` are those that own nothing for certain. */
+  readonly onKnown: (moved: ReadonlySet<number>, replicas: ReadonlySet<string>) => void
+}
+
+/** Begins with what the store's client has found out, and asks the nodes themselves from then on. */
+export class ClusterTopology {
+  readonly #parts: TopologyParts
+  #owners: Owners = []
+  #isAsking = false
+  #timer: NodeJS.Timeout | undefined
+  #closed = false
+
+  constructor(parts: TopologyParts) {
+    this.#parts = parts
+  }
+
+  get isKnown(): boolean {
+    return this.#owners.length > 0
+  }
+
+  /** The address of a slot's master; undefined where nobody has it. */
+  ownerOf(slot: number): string | undefined {
+    return this.#owners[slot]
+  }
+
+  /** Whether any slot is this node's. */
+  owns(address: string): boolean {
+    return this.#owners.includes(address)
+  }
+
+  /** @param everyMs how often to ask whether anything has moved without anybody noticing */
+  begin(everyMs: number): void {
+    this.#owners = this.#ownersKnownToClient()
+    this.#timer ??= setInterval(() => {
+      this.refresh()
+    }, everyMs).unref()
+  }
+
+  /** Finds out anew who owns what: from the node at this address if it can say. Never throws. */
+  refresh(address?: string): void {
+    if (this.#closed || this.#isAsking) return
+    this.#isAsking = true
+    void this.#askAround(address).finally(() => {
+      this.#isAsking = false
+    })
+  }
+
+  close(): void {
+    this.#closed = true
+    clearInterval(this.#timer)
+  }
+
+  async #askAround(first: string | undefined): Promise<void> {
+    let answered = false
+    for (const address of this.#inOrderOfAsking(first)) {
+      const answer = await this.#ask(address)
+      answered ||= answer !== undefined
+      if (answer?.isSound !== true) continue
+      this.#take(ownersOf(answer.ranges, address, this.#owners), replicasIn(answer.ranges, address))
+      return
+    }
+    // Nobody who was known is left. The store's client looks for others by itself.
+    if (!answered) this.#take(this.#ownersKnownToClient(), new Set())
+  }
+
+  /* Those who are connected come first, and not always the same one of them. */
+  #inOrderOfAsking(first: string | undefined): Set<string> {
+    const known = [...new Set(this.#owners)].filter((address) => address !== undefined)
+    const inOrder = known
+      .map((address) => ({ address, turn: Math.random() + (this.#parts.isOpen(address) ? 0 : 1) }))
+      .sort((one, other) => one.turn - other.turn)
+      .map(({ address }) => address)
+    return new Set(first === undefined ? inOrder : [first, ...inOrder])
+  }
+
+  /* A node that is cut off from the others goes on telling what it knew, but says as well that all is not in order. */
+  async #ask(address: string): Promise<{ ranges: SlotRanges; isSound: boolean } | undefined> {
+    try {
+      const [ranges, info] = await this.#parts.ask(address, (client) =>
+        Promise.all([client.clusterSlots(), client.clusterInfo()]),
+      )
+      return { ranges, isSound: info.includes('cluster_state:ok') }
+    } catch {
+      return undefined
+    }
+  }
+
+  #take(owners: Owners, replicas: ReadonlySet<string>): void {
+    if (this.#closed) return
+    const moved = movedBetween(this.#owners, owners)
+    this.#owners = owners
+    this.#parts.onKnown(moved, replicas)
+  }
+
+  /* While it looks around itself, the client may know nothing. */
+  #ownersKnownToClient(): Owners {
+    const shards: (ClusterShard | undefined)[] = this.#parts.cluster.slots
+    return Array.from(shards, (shard, slot) => shard?.master.address ?? this.#owners[slot])
+  }
+}
+
+interface ClusterShard {
+  readonly master: { readonly address: string }
+}

@@ -1,0 +1,23 @@
+// In: sockets that close. Out: when their users were last seen, in the session.
+// #region docs
+import { SessionEndedError, type ConnectionListener } from 'ws-session-bridge'
+
+declare module 'express-session' {
+  interface SessionData {
+    lastSeenAt?: number
+  }
+}
+
+export const noteLastSeen: ConnectionListener = (ws, _request, context) => {
+  ws.on('close', () => {
+    context
+      .update((draft) => {
+        draft.lastSeenAt = Date.now()
+      })
+      .catch((error: unknown) => {
+        // Who logged out has no session to be seen in.
+        if (!(error instanceof SessionEndedError)) console.error('Last seen was not saved:', error)
+      })
+  })
+}
+// #endregion

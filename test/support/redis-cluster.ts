@@ -1,0 +1,206 @@
+// In: nothing. Out: a real Cluster of three masters and three replicas on free ports, and what befalls its nodes.
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
+import { createClient, createCluster } from 'redis'
+import { freePort, spawnRedisServer, type RedisServer } from './redis-server.js'
+
+/** How long a master may be silent before its replica takes its place. */
+const nodeTimeoutMs = 1_000
+const slotCount = 16_384
+
+export interface ClusterNode {
+  readonly id: string
+  readonly port: number
+  /** `host:port` as the Cluster announces it. */
+  readonly address: string
+  server: RedisServer
+  /** For what is done to this node alone. */
+  readonly admin: ReturnType<typeof adminOf>
+}
+
+export type RedisCluster = Awaited<ReturnType<typeof spawnRedisCluster>>
+
+/** Starts six servers and makes a Cluster of them: the first three are masters, the others their replicas in this order. */
+export async function spawnRedisCluster() {
+  const folder = await mkdtemp(join(tmpdir(), 'ws-session-bridge-cluster-'))
+  const nodes = await Promise.all(Array.from({ length: 6 }, () => startNode(folder)))
+  const stop = async () => {
+    for (const { admin } of nodes) admin.destroy()
+    await Promise.all(nodes.map(({ server }) => server.stop()))
+    await rm(folder, { recursive: true })
+  }
+  try {
+    await makeCluster(nodes)
+  } catch (error) {
+    await stop()
+    throw error
+  }
+
+  const owners = async () => {
+    const { admin } = nodes.find(({ admin: each }) => each.isReady)!
+    return (await admin.clusterSlots()).map(({ from, to, master }) => ({ from, to, node: nodeOn(master.port) }))
+  }
+  const nodeOn = (port: number) => nodes.find((node) => node.port === port)!
+
+  return {
+    nodes: nodes as readonly ClusterNode[],
+    rootNodes: nodes.map(({ port }) => ({ url: `redis://127.0.0.1:${port}` })),
+    /** The master that has this key now, as some node of the Cluster tells. */
+    async masterOf(key: string): Promise<ClusterNode> {
+      const slot = await slotOfKey(key)
+      return (await owners()).find(({ from, to }) => from <= slot && slot <= to)!.node
+    },
+    owners,
+    /** The slots of a master in which there are keys. */
+    async slotsOf({ admin }: ClusterNode): Promise<number[]> {
+      const keys = await admin.keys('*')
+      return await Promise.all(keys.map(slotOfKey))
+    },
+    slotOfKey,
+    /** Moves a slot with all its keys, as `redis-cli --cluster reshard` does. */
+    async moveSlot(slot: number, from: ClusterNode, to: ClusterNode, halfway?: () => Promise<unknown>): Promise<void> {
+      await to.admin.sendCommand(['CLUSTER', 'SETSLOT', String(slot), 'IMPORTING', from.id])
+      await from.admin.sendCommand(['CLUSTER', 'SETSLOT', String(slot), 'MIGRATING', to.id])
+      for (;;) {
+        const keys = await from.admin.sendCommand<string[]>(['CLUSTER', 'GETKEYSINSLOT', String(slot), '100'])
+        if (keys.length === 0) break
+        await from.admin.sendCommand(['MIGRATE', '127.0.0.1', String(to.port), '', '0', '5000', 'KEYS', ...keys])
+      }
+      await halfway?.()
+      for (const { admin } of [to, from]) await admin.sendCommand(['CLUSTER', 'SETSLOT', String(slot), 'NODE', to.id])
+    },
+    /** Resolves when a replica has taken the place of every master that is gone. */
+    async failedOver(): Promise<void> {
+      await until('a replica took over', async () => {
+        const served = await owners()
+        return served.length >= 3 && served.every(({ node }) => node.admin.isReady)
+      })
+      await until('the Cluster is in order again', () =>
+        everyNode(
+          nodes.filter(({ admin }) => admin.isReady),
+          ({ admin }) => knows(admin, 'cluster_state:ok'),
+        ),
+      )
+    },
+    /** Starts a node again where it was killed: empty, under its old name. */
+    async restart(node: ClusterNode): Promise<void> {
+      node.server = await spawnRedisServer({ port: node.port, args: argumentsOf(node as StartedNode) })
+    },
+    /** A replica takes over from its master in good order, when it has caught up with it. */
+    async takeOver({ admin }: ClusterNode): Promise<void> {
+      await until('the replica follows', () => follows(admin))
+      let askedAt = -Infinity
+      await until('it has taken over', async () => {
+        // The Cluster gives up on it after a while, and says so to nobody.
+        if (performance.now() - askedAt > 3_000) {
+          askedAt = performance.now()
+          await admin.sendCommand(['CLUSTER', 'FAILOVER'])
+        }
+        return (await admin.info('replication')).includes('role:master')
+      })
+    },
+    stop,
+  }
+
+  async function slotOfKey(key: string): Promise<number> {
+    return await nodes.find(({ admin }) => admin.isReady)!.admin.clusterKeySlot(key)
+  }
+}
+
+async function makeCluster(nodes: readonly StartedNode[]): Promise<void> {
+  const first = nodes[0]!
+  await Promise.all(
+    nodes.slice(0, 3).map(({ admin }, index) => {
+      const [from, to] = [index, index + 1].map((third) => Math.ceil((third * slotCount) / 3))
+      return admin.sendCommand(['CLUSTER', 'ADDSLOTSRANGE', String(from), String(to! - 1)])
+    }),
+  )
+  for (const { admin, port, busPort } of nodes.slice(1)) {
+    await admin.sendCommand(['CLUSTER', 'SET-CONFIG-EPOCH', String(port)])
+    await first.admin.sendCommand(['CLUSTER', 'MEET', '127.0.0.1', String(port), String(busPort)])
+  }
+  await until('all know each other', () => everyNode(nodes, ({ admin }) => knows(admin, 'cluster_known_nodes:6')))
+  for (const [index, { admin }] of nodes.slice(3).entries()) {
+    await admin.sendCommand(['CLUSTER', 'REPLICATE', nodes[index]!.id])
+  }
+  const sound = () => everyNode(nodes, ({ admin }) => knows(admin, 'cluster_state:ok'))
+  await until('the Cluster is in order', sound)
+  await until('the replicas follow', () => everyNode(nodes.slice(3), ({ admin }) => follows(admin)))
+}
+
+/** A client of the whole Cluster, open. */
+export async function connectCluster({ rootNodes }: Pick<RedisCluster, 'rootNodes'>) {
+  const cluster = createCluster({
+    rootNodes: [...rootNodes],
+    defaults: { socket: { reconnectStrategy: 100 } },
+    // Five seconds by default.
+    topologyRefreshOnReconnectionAttemptStrategy: 500,
+  })
+  // A node that a test kills is no error of the test.
+  cluster.on('error', () => undefined)
+  await cluster.connect()
+  return cluster
+}
+
+interface StartedNode extends ClusterNode {
+  readonly busPort: number
+  readonly configFile: string
+}
+
+async function startNode(folder: string): Promise<StartedNode> {
+  const [port, busPort] = [await freePort(), await freePort()]
+  const configFile = join(folder, `${port}.conf`)
+  const server = await spawnRedisServer({ port, args: argumentsOf({ busPort, configFile }) })
+  const admin = adminOf(port)
+  await admin.connect()
+  const id = await admin.sendCommand<string>(['CLUSTER', 'MYID'])
+  return { id, port, busPort, configFile, address: `127.0.0.1:${port}`, server, admin }
+}
+
+function argumentsOf({ busPort, configFile }: Pick<StartedNode, 'busPort' | 'configFile'>): string[] {
+  const settings = {
+    'cluster-enabled': 'yes',
+    'cluster-config-file': configFile,
+    'cluster-port': String(busPort),
+    'cluster-node-timeout': String(nodeTimeoutMs),
+    // The other masters serve on while one is gone.
+    'cluster-require-full-coverage': 'no',
+    // A replica takes over however long its master has been silent, and without waiting for others to join it.
+    'cluster-replica-validity-factor': '0',
+    'repl-diskless-sync-delay': '0',
+  }
+  return Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value])
+}
+
+function adminOf(port: number) {
+  const admin = createClient({
+    url: `redis://127.0.0.1:${port}`,
+    disableOfflineQueue: true,
+    socket: { reconnectStrategy: 50 },
+  })
+  admin.on('error', () => undefined)
+  return admin
+}
+
+async function knows(admin: ClusterNode['admin'], fact: string): Promise<boolean> {
+  return (await admin.clusterInfo()).includes(fact)
+}
+
+async function follows(admin: ClusterNode['admin']): Promise<boolean> {
+  return (await admin.info('replication')).includes('master_link_status:up')
+}
+
+async function everyNode<N extends ClusterNode>(nodes: readonly N[], holds: (node: N) => Promise<boolean>) {
+  return (await Promise.all(nodes.map(holds))).every(Boolean)
+}
+
+/* The Cluster tells nobody when it is done. */
+async function until(what: string, isSo: () => Promise<boolean>): Promise<void> {
+  const latest = performance.now() + 30_000
+  while (!(await isSo().catch(() => false))) {
+    if (performance.now() > latest) throw new Error(`It took too long until ${what}.`)
+    await pause(20)
+  }
+}
