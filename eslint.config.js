@@ -3,6 +3,23 @@ import { defineConfig, globalIgnores } from 'eslint/config'
 import tseslint from 'typescript-eslint'
 import { importsDownwards } from './eslint.floors.js'
 
+/* What the demo's page uses of a browser. */
+const browserNames = [
+  'AbortSignal',
+  'FormData',
+  'URL',
+  'URLSearchParams',
+  'WebSocket',
+  'clearTimeout',
+  'document',
+  'fetch',
+  'location',
+  'performance',
+  'setInterval',
+  'setTimeout',
+  'window',
+]
+
 export default defineConfig(
   globalIgnores(['dist', 'coverage', '**/.build']),
   { linterOptions: { reportUnusedDisableDirectives: 'error' } },
@@ -45,6 +62,12 @@ export default defineConfig(
       // Stand-ins do nothing, in the shape of what they stand in for.
       '@typescript-eslint/no-empty-function': 'off',
       '@typescript-eslint/require-await': 'off',
+    },
+  },
+  {
+    files: ['demo/{public,other-site}/*.js'],
+    languageOptions: {
+      globals: Object.fromEntries(browserNames.map((name) => [name, 'readonly'])),
     },
   },
   {

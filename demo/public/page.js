@@ -1,159 +1,181 @@
-// The whole page. In: what the server says over HTTP and the socket. Out: text on the page, never markup from a message.
-/* global document, fetch, location, setTimeout, WebSocket */
+// The page's table of contents: which view is shown, and what the socket's steps mean for all of them.
+import { createBurglarView } from './burglar.js'
+import { byId, element, setText } from './dom.js'
+import { call } from './http.js'
+import { LiveSocket } from './live-socket.js'
+import { createMonitorView } from './monitor.js'
+import { createRoomView } from './room.js'
+import { createSessionView } from './session.js'
 
-const byId = (id) => document.getElementById(id)
+const views = ['room', 'session', 'burglar', 'monitor']
 
-const retryMs = 1500
-const loggedOutCode = 4401
-let socket
+let isInside = false
+let role
+let ending
 
-showWhoWeAre()
+const socket = new LiveSocket('/room', { onMessage: (message) => handlers[message.type](message), onStep })
+const room = createRoomView(socket)
+const session = createSessionView()
+const monitor = createMonitorView()
 
-/* Asked before every socket: a script cannot read why a WebSocket was refused, so it asks over HTTP who it is. */
-async function showWhoWeAre() {
+start()
+
+async function start() {
   try {
+    const { node, otherUrl } = await call('GET', '/where')
+    setText(byId('node'), node)
+    byId('node').hidden = false
+    const other = Object.assign(new URL(otherUrl), { hostname: location.hostname })
+    createBurglarView(other.href)
     const { user } = await call('GET', '/me')
     if (user === null) showLogin()
-    else openSocket()
-  } catch {
-    retry()
+    else socket.open()
+  } catch (error) {
+    showStatus('out', `The server does not answer: ${error.message}`)
+    setTimeout(start, 2_000)
   }
 }
 
-function openSocket() {
-  // No token, no name: the browser sends the session cookie with the upgrade by itself.
-  socket = new WebSocket(`${location.origin.replace(/^http/, 'ws')}/chat`)
-  socket.addEventListener('message', ({ data }) => {
-    const message = JSON.parse(data)
-    handlers[message.type](message)
-  })
-  socket.addEventListener('close', ({ code }) => {
-    byId('send').disabled = true
-    // 4401 means log in again; anything else may pass, so it tries again.
-    if (code === loggedOutCode) showLogin()
-    else retry()
-  })
-}
-
-function retry() {
-  showStatus('wait', 'No connection. Trying again…')
-  setTimeout(showWhoWeAre, retryMs)
-}
-
-/* One for each type of message from the server. */
+/* One for each type of message from the room's socket. */
 const handlers = {
-  session({ user, loggedInAt }) {
-    const cameFromLogin = byId('inside').hidden
-    showStatus('open', `Socket open: the server knows you as ${user}.`)
-    byId('user').textContent = user
-    byId('since').textContent = new Date(loggedInAt).toLocaleTimeString()
+  session(message) {
+    const { session: hash, socket: name, snapshot, node } = message
+    role = snapshot.role
+    room.setYou(hash, name, node)
+    session.show(message)
+    showStatus('open', `Connected to ${node} as ${snapshot.user}`)
+    byId('to-monitor').hidden = role !== 'admin'
+    if (isInside) return showMonitor()
+    isInside = true
     byId('login').hidden = true
-    byId('inside').hidden = false
-    byId('send').disabled = false
-    if (cameFromLogin) byId('text').focus()
+    for (const id of ['views', 'left', 'logout']) byId(id).hidden = false
+    showView()
+    if (currentView() === 'room') room.focus()
   },
-
-  presence({ people }) {
-    byId('tabs').textContent = people.find(({ you }) => you).tabs
-    byId('people').replaceChildren(
-      ...people.map(({ user, tabs, you }) => element('li', `${user}${you ? ' (you)' : ''}, ${count(tabs, 'tab')}`)),
-    )
-  },
-
-  echo({ user, text, fromThisTab }) {
-    const item = element('li', '')
-    item.append(element('strong', user), ` ${text} `)
-    if (!fromThisTab) item.append(element('small', 'from another tab'))
-    byId('log').append(item)
-    item.scrollIntoView({ block: 'nearest' })
-  },
+  expiry: (message) => session.expiry(message),
+  people: ({ people, nodes }) => room.people(people, nodes),
+  said: ({ said }) => room.said(said),
 }
 
-function showLogin() {
+function onStep({ step, ms, attempt, ending: how }) {
+  const isOpen = step === 'open'
+  room.enable(isOpen)
+  byId('connect').hidden = isOpen || step === 'connecting'
+  byId('cut').disabled = !isOpen
+  if (step === 'connecting') showStatus('wait', 'Connecting…')
+  if (step === 'open') session.note('Open.', 'open')
+  if (step === 'ended') showEnding(how)
+  if (step === 'waiting') {
+    const pause = `${(ms / 1000).toFixed(1)} s`
+    session.note(`Attempt ${attempt} in ${pause}.`, 'wait')
+    showStatus('wait', `No connection. Trying again in ${pause} (attempt ${attempt}).`)
+  }
+  if (step === 'logged-out') showLogin()
+}
+
+function showEnding(how) {
+  session.note(`Closed: ${how.code} ${how.reason}. ${how.what}`, 'out')
+  if (how.code === 4401) {
+    ending = how
+    showLogin()
+  } else showStatus('out', `${how.code} ${how.reason}: ${how.what}`)
+}
+
+/** Another tab may have logged in meanwhile: the old session is gone by that, and a new one is in the cookie. */
+async function showLogin() {
+  isInside = false
+  socket.close()
+  monitor.close()
+  room.clear()
+  session.clear()
   showStatus('out', 'Not logged in, so there is no socket.')
-  byId('inside').hidden = true
-  byId('log').replaceChildren()
-  byId('attempts').replaceChildren()
+  for (const id of ['views', 'left', 'logout', 'connect', ...views]) byId(id).hidden = true
   byId('login').hidden = false
+  byId('ended').hidden = ending === undefined
+  if (ending) {
+    byId('ended').replaceChildren(
+      element('strong', {}, `Socket closed: ${ending.code} ${ending.reason}`),
+      element('p', {}, `${ending.what} The page does not try again: without a session nobody gets in.`),
+    )
+  }
+  byId('elsewhere').hidden = true
   byId('name').focus()
+  if (ending === undefined) return
+  const { user } = await call('GET', '/me').catch(() => ({ user: null }))
+  byId('elsewhere').hidden = user === null || isInside
+  setText(byId('elsewhere-name'), user ?? '')
+}
+
+function enter() {
+  ending = undefined
+  socket.open()
 }
 
 byId('login-form').addEventListener('submit', async (event) => {
   event.preventDefault()
   try {
-    await call('POST', '/login', { name: byId('name').value })
-    byId('login-form').reset()
-    openSocket()
+    await call('POST', '/login', Object.fromEntries(new FormData(event.target)))
+    event.target.reset()
+    enter()
   } catch (error) {
     showStatus('out', error.message)
   }
 })
 
-// Nothing is done with the answer: the new name comes back over the sockets, this tab's and the others'.
-byId('rename-form').addEventListener('submit', async (event) => {
-  event.preventDefault()
-  try {
-    await call('POST', '/name', { name: byId('new-name').value })
-    byId('rename-form').reset()
-  } catch (error) {
-    showStatus('open', error.message)
-  }
-})
+byId('join').addEventListener('click', enter)
+byId('connect').addEventListener('click', () => socket.open())
 
-byId('chat-form').addEventListener('submit', (event) => {
-  event.preventDefault()
-  socket.send(byId('text').value)
-  byId('chat-form').reset()
-})
-
-// The bridge closes the sockets of all tabs, and each shows its login.
+// The bridge closes the sockets of all tabs, and each shows how.
 byId('logout').addEventListener('click', async () => {
   try {
     await call('POST', '/logout')
+    // Where there was no socket, none can tell.
+    if (isInside && !socket.isThere) showLogin()
   } catch (error) {
-    showStatus('open', error.message)
+    showStatus('out', error.message)
   }
 })
 
-byId('attempt').addEventListener('click', async () => {
-  byId('attempt').disabled = true
-  try {
-    const { attempts } = await call('POST', '/attempts')
-    byId('attempts').replaceChildren(...attempts.map(attemptItem))
-  } catch (error) {
-    byId('attempts').replaceChildren(element('li', error.message))
-  }
-  byId('attempt').disabled = false
+window.addEventListener('hashchange', () => {
+  if (!isInside) return
+  showView()
+  byId(`${currentView()}-title`).focus()
 })
 
-function attemptItem({ what, status, reason }) {
-  const item = element('li', '')
-  const verdict = element('strong', status === 101 ? '101 let in' : `${status} refused`)
-  verdict.classList.toggle('in', status === 101)
-  item.append(element('span', what), verdict)
-  if (reason) item.append(element('code', `reason: ${reason}`))
-  return item
+function currentView() {
+  const view = location.hash.slice('#/'.length)
+  return views.includes(view) ? view : 'room'
+}
+
+function showView() {
+  const current = currentView()
+  for (const view of views) byId(view).hidden = view !== current
+  for (const link of byId('views').querySelectorAll('a')) {
+    if (link.hash === `#/${current}`) link.setAttribute('aria-current', 'page')
+    else link.removeAttribute('aria-current')
+  }
+  document.title = `${byId(`${current}-title`).textContent} · ws-session-bridge`
+  showMonitor()
+}
+
+let isMonitoring = false
+
+/* Its socket is open while it is looked at by somebody who may. When the role is lost, the server closes it, not the page. */
+function showMonitor() {
+  const isShown = isInside && currentView() === 'monitor'
+  if (isShown && role === 'admin' && !isMonitoring) {
+    isMonitoring = true
+    monitor.open()
+  } else if (!isShown && isMonitoring) {
+    isMonitoring = false
+    monitor.close()
+  } else if (role !== 'admin') {
+    if (isShown && !isMonitoring) setText(byId('monitor-status'), 'The monitor is for the role admin.')
+    isMonitoring = false
+  }
 }
 
 function showStatus(state, text) {
   byId('status').dataset.state = state
-  byId('status').textContent = text
-}
-
-function element(name, text) {
-  return Object.assign(document.createElement(name), { textContent: text })
-}
-
-function count(number, noun) {
-  return `${number} ${noun}${number === 1 ? '' : 's'}`
-}
-
-async function call(method, path, body) {
-  const response = await fetch(path, {
-    method,
-    ...(body && { headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) }),
-  })
-  const answer = await response.json()
-  if (!response.ok) throw new Error(answer.error)
-  return answer
+  setText(byId('status'), text)
 }

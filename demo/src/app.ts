@@ -1,103 +1,147 @@
 /*
  * The demo's app: Express, express-session and ws as one usually sets them up, and the bridge between them.
- * In: a port and a session store. Out: a running app, its address, and what closes it.
+ * In: a port, where the sessions are, and what this node is called. Out: a running app, its address, and what closes it.
  */
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer, type Server } from 'node:http'
+import { createRequire } from 'node:module'
 import type { AddressInfo } from 'node:net'
+import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-import express, { type RequestHandler } from 'express'
-import session, { MemoryStore, type SessionOptions, type Store } from 'express-session'
+import express from 'express'
+import session, { type SessionOptions } from 'express-session'
 import { WebSocketServer } from 'ws'
 import { createSessionBridge, type SessionBridge } from 'ws-session-bridge'
 
 import { attemptRoutes } from './attempts.js'
-import { createChat } from './chat.js'
+import { inMemory, type Backing } from './backing.js'
+import { createMonitor, mayConnect, monitorPath } from './monitor.js'
+import { Nodes } from './nodes.js'
+import { createOtherSite } from './other-site.js'
+import { Outage } from './outage.js'
+import { fromThisSite, securityHeaders } from './page-security.js'
+import { createRoom, roomPath } from './room.js'
 import { sessionRoutes } from './session-routes.js'
+import { socketRoutes } from './socket-routes.js'
+import { Knocker } from './upgrade-attempt.js'
 
 /** All of them have defaults. */
 export interface DemoOptions {
   /** Default: any free one. */
   port?: number
-  /** Default: a MemoryStore, which forgets everything when the process ends. */
-  store?: Store
-  /** Default: a random one, so that a restart logs everybody out. */
+  /** Where the sessions are. Default: in memory, for one node. It is closed with the demo. */
+  backing?: Backing
+  /** Nodes that share sessions share it. Default: a random one, so that a restart logs everybody out. */
   secret?: string
+  /** What this node is called. */
+  node?: string
+  /** How long a session lasts without a message or a request. Short, so that one sees it. */
+  maxAgeMs?: number
+  /** Stops Redis for that long. Only for one that is the demo's own. */
+  stopRedis?: ((ms: number) => void) | undefined
 }
 
 /** The demo while it runs. */
 export interface Demo {
   readonly url: string
+  /** The page of another origin. */
+  readonly otherUrl: string
   readonly bridge: SessionBridge
   close(): Promise<void>
 }
 
 const pages = fileURLToPath(new URL('../public', import.meta.url))
-const dayMs = 24 * 60 * 60 * 1000
+const pico = dirname(createRequire(import.meta.url).resolve('@picocss/pico/css/pico.jade.min.css'))
 
 /** Starts the demo; rejects if the port is taken. */
 export async function startDemo(options: DemoOptions = {}): Promise<Demo> {
-  const { port = 0, store = new MemoryStore(), secret = randomBytes(32).toString('base64url') } = options
+  const { port = 0, backing = inMemory(), secret = randomBytes(32).toString('base64url') } = options
+  const { node = 'node 1', maxAgeMs = 3 * 60_000, stopRedis } = options
 
   // One object for both: what express-session accepts, the bridge accepts, and nothing more.
-  const sessionOptions: SessionOptions = {
-    store,
+  const sessionOptions = {
+    store: backing.store,
     secret,
     // A name of its own: browsers share cookies between all the ports of localhost.
     name: 'ws-session-bridge-demo.sid',
     resave: false,
     saveUninitialized: false,
+    // The browser's cookie has an expiry of its own: every answer moves it, the 101 too.
+    rolling: true,
     // `httpOnly` is the default. Behind TLS, add `secure: true`.
-    cookie: { sameSite: 'lax', maxAge: dayMs },
-  }
+    cookie: { sameSite: 'lax', maxAge: maxAgeMs },
+  } satisfies SessionOptions
 
   const app = express()
   const server = createServer(app)
+  // First of all, so that nothing needs to be undone if the port is taken.
+  server.listen(port)
+  await once(server, 'listening')
+  const url = urlOf(server)
+
   // Chat messages are short, and a limit keeps anybody from sending a hundred megabytes.
   const wss = new WebSocketServer({ noServer: true, maxPayload: 4096 })
 
   const bridge = createSessionBridge({
     session: sessionOptions,
-    // Only those who have logged in; a session may also exist for other reasons.
-    authorize: ({ user }) => user !== undefined,
+    live: backing.live,
+    authorize: (session, _request, { url }) => mayConnect(session, roomPath, url),
+    // Nobody has more tabs than that.
+    maxSocketsPerSession: 20,
   })
-  bridge.attach(server, wss, { path: '/chat', onConnection: createChat(bridge) })
   bridge.on('fault', (error) => {
     console.error('Fault:', error)
   })
 
-  app.disable('x-powered-by')
-  app.use(express.static(pages))
-  app.use(fromThisSite, session(sessionOptions), express.json({ limit: '1kb' }))
-  app.use(sessionRoutes())
-  app.use(attemptRoutes(bridge, () => addressOf(server).port))
+  const nodes = new Nodes(bridge, backing.channel, node, url)
+  const knocker = new Knocker(bridge, () => portOf(server))
+  const room = createRoom(nodes, maxAgeMs)
+  const monitor = createMonitor(nodes, stopRedis && new Outage(bridge, knocker, stopRedis))
+  bridge.attach(server, wss, { path: roomPath, onConnection: room.onConnection })
+  bridge.attach(server, wss, { path: monitorPath, onConnection: monitor.onConnection })
 
-  server.listen(port)
-  await once(server, 'listening')
+  const otherSite = createOtherSite()
+  const otherOrigin = (): string => urlOf(otherSite)
+  const otherUrl = (): string => `${otherOrigin()}/?port=${portOf(server)}`
+
+  app.disable('x-powered-by')
+  app.use(securityHeaders, express.static(pages), express.static(pico))
+  app.get('/where', (_request, response) => response.json({ node, otherUrl: otherUrl() }))
+  app.use(fromThisSite, session(sessionOptions), express.json({ limit: '1kb' }))
+  app.use(sessionRoutes(sessionOptions.name), socketRoutes(bridge))
+  app.use(attemptRoutes({ bridge, store: backing.store, knocker, otherOrigin }))
+
+  // Any free port: all that matters is that it is another one.
+  otherSite.listen(0)
+  await once(otherSite, 'listening')
 
   return {
-    url: `http://localhost:${addressOf(server).port}`,
+    url,
+    otherUrl: otherUrl(),
     bridge,
     async close() {
+      nodes.close()
+      room.close()
+      monitor.close()
+      otherSite.close()
+      otherSite.closeAllConnections()
       const closed = once(server, 'close')
       server.close()
       // It waits for its upgraded sockets, and only the bridge ends those.
       await bridge.close()
       server.closeAllConnections()
       await closed
+      backing.close()
     },
   }
 }
 
-/* Browsers send the Origin with every POST: other sites can neither log a visitor in under another name nor log one out. */
-const fromThisSite: RequestHandler = (request, response, next) => {
-  const { origin, host = '' } = request.headers
-  if (request.method === 'GET' || origin === undefined || origin === `${request.protocol}://${host}`) next()
-  else response.sendStatus(403)
+function urlOf(server: Server): string {
+  return `http://localhost:${portOf(server)}`
 }
 
-function addressOf(server: Server): AddressInfo {
-  return server.address() as AddressInfo
+function portOf(server: Server): number {
+  return (server.address() as AddressInfo).port
 }

@@ -1,88 +1,117 @@
 /*
- * The demo attacks itself. A page cannot do it: a script can neither set an httpOnly cookie nor read the HTTP status of a
- * refused WebSocket. So the server plays the attacker and opens real WebSockets to itself, over the network.
- * In: `POST /attempts` by somebody who is logged in. Out: what became of each attempt.
+ * The burglar. A page cannot play it: a script can neither set an httpOnly cookie nor read the HTTP status of a refused
+ * WebSocket. So the server does, and knocks at its own door.
+ * In: `POST /attempts/:kind` by somebody who is logged in. Out: what became of each attempt, as it came.
  */
 import { randomUUID } from 'node:crypto'
-import type { IncomingMessage } from 'node:http'
+import { setTimeout as pause } from 'node:timers/promises'
 
 import { Router } from 'express'
-import { WebSocket } from 'ws'
-import type { Refusal, RefusalReason, SessionBridge } from 'ws-session-bridge'
+import { Cookie, type Store } from 'express-session'
+import type { SessionBridge } from 'ws-session-bridge'
 
-/** What the page shows of an attempt. */
-export interface Attempt {
+import type { Answer, Disguise, Knocker } from './upgrade-attempt.js'
+
+interface Attempt extends Disguise {
   readonly what: string
-  /** The HTTP status on the wire; 101 is an open WebSocket. */
-  readonly status: number
-  /** What the bridge's `refuse` event said. The client is not told: one 401 looks like any other. */
-  readonly reason: RefusalReason | undefined
 }
 
-interface Disguise {
-  readonly what: string
-  readonly cookie?: string
-  readonly origin?: string
+/** A flood is of this many handshakes, all of them at once. */
+const floodSize = 200
+const shortLifeMs = 1_000
+
+/** What the burglar works with. */
+export interface BurglarParts {
+  readonly bridge: SessionBridge
+  readonly store: Store
+  readonly knocker: Knocker
+  readonly otherOrigin: () => string
 }
 
-/** `POST /attempts`. */
-export function attemptRoutes(bridge: SessionBridge, port: () => number): Router {
-  return Router().post('/attempts', async (request, response) => {
-    if (request.session.user === undefined) return response.status(401).json({ error: 'Log in first.' })
-    const attempts: Attempt[] = []
-    for (const disguise of disguises(bridge, request.sessionID)) {
-      attempts.push(await attempt(bridge, `127.0.0.1:${port()}`, disguise))
+/** `POST /attempts/own`, `no-cookie`, `forged`, `expired`, `other-origin` and `flood`. */
+export function attemptRoutes(parts: BurglarParts): Router {
+  let isFlooding = false
+
+  async function flood(): Promise<object> {
+    if (isFlooding) return { error: 'One flood at a time.' }
+    isFlooding = true
+    try {
+      return { flood: await countsOf(parts) }
+    } finally {
+      isFlooding = false
     }
-    return response.json({ attempts })
+  }
+
+  return Router().post('/attempts/:kind', async (request, response) => {
+    if (request.session.user === undefined) return response.status(401).json({ error: 'Log in first.' })
+    const { kind } = request.params
+    if (kind === 'flood') return response.json(await flood())
+    const attempts = await attemptsOf(kind, request.sessionID, parts)
+    if (attempts === undefined) return response.status(404).json({ error: 'No such attempt.' })
+    const answers = []
+    for (const { what, ...disguise } of attempts) {
+      const { close, ...answer } = await parts.knocker.knock(disguise)
+      close()
+      answers.push({ what, ...answer })
+    }
+    return response.json({ answers })
   })
 }
 
-function disguises(bridge: SessionBridge, sessionID: string): Disguise[] {
+async function attemptsOf(kind: string, sessionID: string, parts: BurglarParts): Promise<Attempt[] | undefined> {
+  const { bridge, otherOrigin } = parts
   const cookie = bridge.signedCookie(sessionID)
-  const [name] = cookie.split('=', 1)
-  return [
-    { what: 'Your cookie with one character of its signature changed', cookie: withLastCharacterChanged(cookie) },
-    { what: 'Your session ID without a signature', cookie: `${name}=${encodeURIComponent(sessionID)}` },
-    { what: 'An invented session ID, signed with the right secret', cookie: bridge.signedCookie(randomUUID()) },
-    { what: 'No cookie', cookie: '' },
-    { what: 'Your cookie, sent by a page of another site', cookie, origin: 'https://evil.example' },
-    { what: 'Your cookie as it is', cookie },
-  ]
-}
-
-async function attempt(bridge: SessionBridge, host: string, { what, cookie, origin }: Disguise): Promise<Attempt> {
-  // The path's query tells this attempt's refusal from those of other people.
-  const path = `/chat?attempt=${randomUUID()}`
-  let reason: RefusalReason | undefined
-  const note = (refusal: Refusal, request: IncomingMessage): void => {
-    if (request.url === path) ({ reason } = refusal)
-  }
-  bridge.on('refuse', note)
-  try {
-    const ws = new WebSocket(`ws://${host}${path}`, { headers: { cookie, origin: origin ?? `http://${host}` } })
-    return { what, status: await statusOf(ws), reason }
-  } finally {
-    bridge.off('refuse', note)
+  const [name = ''] = cookie.split('=', 1)
+  switch (kind) {
+    case 'own':
+      return [{ what: 'Your cookie as it is', cookie }]
+    case 'no-cookie':
+      return [{ what: 'No cookie' }]
+    case 'forged':
+      return [
+        { what: 'Your cookie with another signature', cookie: withLastCharacterChanged(cookie) },
+        { what: 'Your session ID without a signature', cookie: `${name}=${encodeURIComponent(sessionID)}` },
+        { what: 'An invented ID, signed with the right secret', cookie: bridge.signedCookie(randomUUID()) },
+      ]
+    case 'expired': {
+      const shortLived = bridge.signedCookie(await newSession(parts.store, 'Guest for a second', shortLifeMs))
+      await pause(2 * shortLifeMs)
+      return [{ what: 'A good cookie whose session expired a second ago', cookie: shortLived }]
+    }
+    case 'other-origin':
+      return [{ what: `Your cookie, sent by a page of ${otherOrigin()}`, cookie, origin: otherOrigin() }]
+    default:
+      return undefined
   }
 }
 
-function statusOf(ws: WebSocket): Promise<number> {
-  return new Promise((resolve, reject) => {
-    let status = 0
-    ws.on('open', () => {
-      status = 101
-      ws.close()
+/* All with the same good cookie: the bridge lets in as many as `maxSocketsPerSession` says, and no more. */
+async function countsOf({ bridge, store, knocker }: BurglarParts): Promise<object[]> {
+  const sessionID = await newSession(store, 'Flood', 60_000)
+  const cookie = bridge.signedCookie(sessionID)
+  const answers = await Promise.all(Array.from({ length: floodSize }, () => knocker.knock({ cookie })))
+  await bridge.destroy(sessionID)
+  const counts = new Map<string, Pick<Answer, 'status' | 'reason'> & { count: number }>()
+  for (const { status, reason, close } of answers) {
+    close()
+    const key = `${status} ${reason ?? ''}`
+    counts.set(key, { status, reason, count: (counts.get(key)?.count ?? 0) + 1 })
+  }
+  return [...counts.values()].sort((one, other) => one.status - other.status)
+}
+
+/* As a login makes it, by the store's own methods. */
+async function newSession(store: Store, user: string, maxAgeMs: number): Promise<string> {
+  const sessionID = randomUUID()
+  const cookie = new Cookie()
+  cookie.originalMaxAge = cookie.maxAge = maxAgeMs
+  await new Promise<void>((resolve, reject) => {
+    store.set(sessionID, { cookie, user, role: 'visitor' }, (error?: Error | null) => {
+      if (error) reject(error)
+      else resolve()
     })
-    ws.on('unexpected-response', (_request, response) => {
-      status = response.statusCode ?? 0
-      ws.terminate()
-    })
-    ws.on('error', (error) => {
-      // Terminating a socket that never opened is an error, too.
-      if (status === 0) reject(error)
-    })
-    ws.on('close', () => resolve(status))
   })
+  return sessionID
 }
 
 function withLastCharacterChanged(cookie: string): string {

@@ -1,23 +1,44 @@
 /*
- * `npm run demo`.
- * In: PORT, REDIS_URL and SESSION_SECRET, none of them needed. Out: the demo, until Ctrl+C.
+ * `npm run demo`, and each node of `npm run demo:cluster`.
+ * In: PORT, REDIS_URL and SESSION_SECRET, none of them needed; from the cluster also NODE_NAME and OWN_REDIS_PID. Out: the demo,
+ * until Ctrl+C.
  */
-import { MemoryStore, type Store } from 'express-session'
-
 import { startDemo, type Demo, type DemoOptions } from './app.js'
+import { inMemory, onRedis } from './backing.js'
+import { onEnd } from './on-end.js'
+import { stoppable } from './own-redis.js'
 
-const { PORT = '3000', REDIS_URL, SESSION_SECRET } = process.env
+const { PORT = '3000', REDIS_URL, SESSION_SECRET, NODE_NAME, OWN_REDIS_PID } = process.env
+const ownRedis = OWN_REDIS_PID === undefined ? undefined : stoppable(Number(OWN_REDIS_PID))
 
-const { store, disconnect } = await connectStore(REDIS_URL)
-const demo = await startOnFreePort(Number(PORT), { store, ...(SESSION_SECRET && { secret: SESSION_SECRET }) })
-console.log(`Open ${demo.url} (sessions in ${REDIS_URL ? 'Redis' : 'memory'}; Ctrl+C ends it).`)
+const demo = await startOnFreePort(Number(PORT), {
+  backing: REDIS_URL ? await onRedis(REDIS_URL) : inMemory(),
+  stopRedis: ownRedis?.stopFor,
+  ...(SESSION_SECRET && { secret: SESSION_SECRET }),
+  ...(NODE_NAME && { node: NODE_NAME }),
+})
 
-// Once: a second Ctrl+C ends the process at once.
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void end())
+let ending: Promise<void> | undefined
+onEnd(end)
 
-async function end(): Promise<void> {
-  await demo.close()
-  disconnect()
+if (process.send === undefined) {
+  console.log(`Open ${demo.url} (sessions in ${REDIS_URL ? 'Redis' : 'memory'}; Ctrl+C ends it).`)
+} else {
+  process.once('disconnect', endAlone)
+  process.send({ url: demo.url })
+}
+
+function end(): void {
+  ending ??= demo.close().then(() => {
+    process.off('disconnect', endAlone)
+    if (process.connected) process.disconnect()
+  })
+}
+
+/* The cluster's own process has gone without a word. Nobody else would end this one, or its Redis. */
+function endAlone(): void {
+  end()
+  void ending?.finally(() => ownRedis?.kill())
 }
 
 async function startOnFreePort(port: number, options: DemoOptions): Promise<Demo> {
@@ -31,18 +52,4 @@ async function startOnFreePort(port: number, options: DemoOptions): Promise<Demo
 
 function isPortTaken(error: unknown): boolean {
   return error instanceof Error && 'code' in error && error.code === 'EADDRINUSE'
-}
-
-async function connectStore(url: string | undefined): Promise<{ store: Store; disconnect: () => void }> {
-  if (!url) return { store: new MemoryStore(), disconnect: () => undefined }
-  // Only now, so that an app without Redis needs neither package.
-  const { createClient } = await import('redis')
-  const { RedisStore } = await import('connect-redis')
-  const client = createClient({ url })
-  // node-redis connects again by itself; without a listener its error would end the process.
-  client.on('error', (error: Error) => {
-    console.error('Redis:', error.message)
-  })
-  await client.connect()
-  return { store: new RedisStore({ client, prefix: 'ws-session-bridge-demo:' }), disconnect: () => client.destroy() }
 }

@@ -1,18 +1,24 @@
 /*
- * Logging in and out over HTTP, with plain express-session: nothing here knows of WebSockets.
- * In: HTTP requests. Out: a session with a name in it, or none.
+ * Logging in, editing the session and logging out over HTTP, with plain express-session: nothing here knows of WebSockets.
+ * In: HTTP requests. Out: a session with a name and a role in it, or none.
  */
 import { Router } from 'express'
 
 declare module 'express-session' {
   interface SessionData {
     user?: string
+    role?: string
+    note?: string
     loggedInAt?: number
   }
 }
 
-/** `GET /me`, `POST /login` and `POST /name` with `{ name }`, `POST /logout`. */
-export function sessionRoutes(): Router {
+const roles = ['visitor', 'admin']
+const longestName = 40
+const longestNote = 80
+
+/** `GET /me`, `POST /login` and `POST /session` with `{ name, role, note }`, `POST /logout`. */
+export function sessionRoutes(cookieName: string): Router {
   const routes = Router()
 
   // A page asks this before it opens its socket, and when it was refused: a script cannot read a WebSocket's HTTP status.
@@ -21,39 +27,51 @@ export function sessionRoutes(): Router {
   })
 
   routes.post('/login', (request, response, next) => {
-    const user = nameIn(request.body)
-    if (user === undefined) return response.status(400).json({ error: 'A name has 1 to 40 characters.' })
+    const { name, role = 'visitor' } = fieldsIn(request.body)
+    if (name === undefined) return response.status(400).json({ error: `A name has 1 to ${longestName} characters.` })
     // A new session ID at every login, so that an ID planted beforehand is worth nothing.
     return request.session.regenerate((error) => {
       if (error) return next(error)
-      request.session.user = user
+      request.session.user = name
+      // Your app has checked a password by now, and looks the role up. Here one may choose it.
+      request.session.role = role
       request.session.loggedInAt = Date.now()
-      response.json({ user })
+      response.json({ user: name })
     })
   })
 
-  // The sockets of this session read the new name from now on.
-  routes.post('/name', (request, response) => {
-    const user = nameIn(request.body)
+  // The sockets of this session read the new values from now on.
+  routes.post('/session', (request, response) => {
     if (request.session.user === undefined) return response.status(401).json({ error: 'Not logged in.' })
-    if (user === undefined) return response.status(400).json({ error: 'A name has 1 to 40 characters.' })
-    request.session.user = user
-    return response.json({ user })
+    const { name, role, note } = fieldsIn(request.body)
+    if (name !== undefined) request.session.user = name
+    if (role !== undefined) request.session.role = role
+    if (note !== undefined) request.session.note = note
+    return response.json({ user: request.session.user })
   })
 
   // And here they are closed with 4401, in all tabs.
   routes.post('/logout', (request, response, next) => {
     request.session.destroy((error) => {
       if (error) return next(error)
-      response.json({ user: null })
+      response.clearCookie(cookieName).json({ user: null })
     })
   })
 
   return routes
 }
 
-function nameIn(body: unknown): string | undefined {
-  if (typeof body !== 'object' || body === null || !('name' in body) || typeof body.name !== 'string') return undefined
-  const name = body.name.trim()
-  return name.length >= 1 && name.length <= 40 ? name : undefined
+/* What is valid in a body that somebody sent. */
+function fieldsIn(body: unknown): { name?: string; role?: string; note?: string } {
+  const { name, role, note } = (body ?? {}) as Record<string, unknown>
+  const [newName, newNote] = [trimmed(name), trimmed(note)]
+  return {
+    ...(newName && newName.length <= longestName && { name: newName }),
+    ...(typeof role === 'string' && roles.includes(role) && { role }),
+    ...(newNote !== undefined && newNote.length <= longestNote && { note: newNote }),
+  }
+}
+
+function trimmed(value: unknown): string | undefined {
+  return typeof value === 'string' ? value.trim() : undefined
 }

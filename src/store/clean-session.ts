@@ -31,13 +31,24 @@ export class CleanSession implements StoredSession {
   }
 }
 
+/** Stores that count in whole seconds round up: a date that is off by less is the record's own. */
+const roundedByMs = 1_000
+
 /**
- * The snapshot of what a LiveStore gave.
+ * The snapshot of what a LiveStore gave. Its expiry is the one that the store knows: a touch moves that alone, and leaves the date
+ * in the record behind.
  *
  * @throws {TypeError} for a record that cannot be a session.
  */
 export function snapshotOfStored(stored: StoredSession): SessionSnapshot {
-  return stored instanceof CleanSession ? stored.snapshot : snapshotOf(stored.record)
+  const snapshot = stored instanceof CleanSession ? stored.snapshot : snapshotOf(stored.record)
+  const { expiresAt } = stored
+  const { expires } = snapshot.cookie
+  // A cookie without a date lasts as long as the browser, whatever the store makes of it.
+  if (expiresAt === undefined || expiresAt === Infinity || expires === null) return snapshot
+  if (Math.abs(expiresAt - Date.parse(expires)) < roundedByMs) return snapshot
+  const cookie = Object.freeze({ ...snapshot.cookie, expires: new Date(expiresAt).toISOString() })
+  return Object.freeze({ ...snapshot, cookie })
 }
 
 /** The same; undefined for a record that cannot be a session. */

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { until } from '../live/bound.js'
 import { startOnRedis } from './app-on-redis.js'
 
 describe('the expiry of a session on Redis', () => {
@@ -107,6 +108,21 @@ describe('a session whose record has a date that has passed, while its key lives
     await context.touch()
     expect(await app.client.pTTL(app.keyOf('id'))).toBeGreaterThan(50_000)
     expect(context.ended).toBeUndefined()
+  })
+
+  it('is the one that handlers read, also after a touch, which is no change', async () => {
+    const app = await startStale()
+    const { context, changes } = await app.connect('id')
+    const leftMs = () => Date.parse(context.session.cookie.expires!) - Date.now()
+    await app.client.pExpire(app.keyOf('id'), 5_000)
+    await until(() => leftMs() > 3_000 && leftMs() <= 5_000)
+    await context.touch()
+    await until(() => leftMs() > 50_000)
+    await context.update((draft) => {
+      draft.role = 'admin'
+    })
+    expect(leftMs()).toBeGreaterThan(50_000)
+    expect(changes).toMatchObject([{ role: 'admin' }])
   })
 
   it('survives an update and a save, with the expiry that its key has', async () => {

@@ -1,0 +1,23 @@
+// Requests to the demo's own server. In: a method, a path, a body. Out: the answer, or an error that one can show.
+
+/** A server that does not answer is as good as none: a page that waits for ever says nothing. */
+const timeoutMs = 20_000
+
+let lastAnswerAt = -Infinity
+
+/** How long ago the server has answered: every answer moves the expiry of the browser's cookie. */
+export function sinceLastAnswer() {
+  return performance.now() - lastAnswerAt
+}
+
+export async function call(method, path, body) {
+  const response = await fetch(path, {
+    method,
+    signal: AbortSignal.timeout(timeoutMs),
+    ...(body && { headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) }),
+  })
+  const answer = await response.json()
+  if (!response.ok) throw new Error(answer.error)
+  lastAnswerAt = performance.now()
+  return answer
+}

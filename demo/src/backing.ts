@@ -1,0 +1,50 @@
+/*
+ * Where the sessions are, and how the nodes hear of each other: in this process, or in Redis.
+ * In: nothing, or the address of a Redis server. Out: a session store, a LiveStore for it, and a channel.
+ */
+import { MemoryStore, type Store } from 'express-session'
+import type { LiveStore } from 'ws-session-bridge'
+
+import { localChannel, redisChannel, type Channel } from './channel.js'
+
+/** What a node stands on. */
+export interface Backing {
+  readonly store: Store
+  readonly live: LiveStore | undefined
+  readonly channel: Channel
+  close(): void
+}
+
+/** For one node. It forgets everything when the process ends. */
+export function inMemory(store: Store = new MemoryStore()): Backing {
+  return { store, live: undefined, channel: localChannel(), close: () => undefined }
+}
+
+/** For any number of nodes, which hear of each other's logouts at once. */
+export async function onRedis(url: string, prefix = 'ws-session-bridge-demo:'): Promise<Backing> {
+  // Only now, so that an app without Redis needs neither package.
+  const { createClient } = await import('redis')
+  const { RedisStore } = await import('connect-redis')
+  const { redisLiveStore } = await import('ws-session-bridge/redis')
+
+  const client = createClient({ url })
+  const subscriber = client.duplicate()
+  // node-redis connects again by itself; without a listener its error would end the process.
+  for (const connection of [client, subscriber]) {
+    connection.on('error', (error: Error) => {
+      console.error('Redis:', error.message)
+    })
+    await connection.connect()
+  }
+  const store = new RedisStore({ client, prefix: `${prefix}session:` })
+  return {
+    store,
+    // A second is long for a Redis next door, and the page need not wait longer for its 503.
+    live: redisLiveStore(store, { timeoutMs: 1_000 }),
+    channel: await redisChannel(client, subscriber, `${prefix}nodes`),
+    close() {
+      subscriber.destroy()
+      client.destroy()
+    },
+  }
+}

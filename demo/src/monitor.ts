@@ -1,0 +1,102 @@
+/*
+ * The monitor: all sessions and sockets of all nodes, to watch and to act on.
+ * In: sockets of people with the role. Out: what the nodes report, and orders to them.
+ */
+import type { ConnectionListener, SessionContext } from 'ws-session-bridge'
+
+import { History } from './history.js'
+import { hashOf, pathOf } from './identity.js'
+import type { Nodes } from './nodes.js'
+import { carryOut, orderIn } from './orders.js'
+import type { Outage } from './outage.js'
+import { send, textOf } from './wire.js'
+
+export const monitorPath = '/monitor'
+
+/** However much happens, a page is told this often at most. */
+const tellEveryMs = 250
+
+export interface Monitor {
+  readonly onConnection: ConnectionListener
+  close(): void
+}
+
+/** `outage` is there where Redis is the demo's own, so that it can be stopped. */
+export function createMonitor(nodes: Nodes, outage: Outage | undefined): Monitor {
+  const { bridge, channel } = nodes
+  const history = new History(nodes)
+  /** The monitors, and the newest sample that each has. */
+  const newest = new Map<SessionContext, number>()
+  let soon: NodeJS.Timeout | undefined
+
+  function tell(context: SessionContext): void {
+    const samples = history.since(newest.get(context) ?? 0)
+    newest.set(context, samples.at(-1)?.at ?? newest.get(context) ?? 0)
+    const you = hashOf(context.sessionID)
+    send(context, { type: 'state', you, nodes: nodes.known(), samples, canStopRedis: outage !== undefined })
+  }
+
+  nodes.on('report', () => {
+    soon ??= setTimeout(() => {
+      soon = undefined
+      for (const context of newest.keys()) tell(context)
+    }, tellEveryMs).unref()
+  })
+
+  channel.onMessage((message) => {
+    if (message.kind !== 'order') return
+    // Redis may be away: then nobody was signed out, and whoever has ordered it should know.
+    carryOut(bridge, message.order).catch((error: unknown) => {
+      const text = error instanceof Error ? error.message : 'The order could not be carried out.'
+      for (const context of newest.keys()) send(context, { type: 'notice', text: `${nodes.name}: ${text}` })
+    })
+  })
+
+  function onConnection(...[ws, , context]: Parameters<ConnectionListener>): void {
+    tell(context)
+    context.once('end', () => newest.delete(context))
+
+    // Nobody asks for the role in here. Whoever has lost it has no socket any more, and what such a socket has sent before it
+    // was closed reaches no listener: the bridge sees to both.
+    ws.on('message', (data) => {
+      const message = parsed(textOf(data))
+      if (isStopRedis(message)) {
+        outage?.start(context, (probes, over) => {
+          for (const monitor of newest.keys()) send(monitor, { type: 'outage', probes, over })
+        })
+        return
+      }
+      const order = orderIn(message)
+      if (order === undefined) return
+      const id = order.target === 'others' ? hashOf(context.sessionID) : order.id
+      channel.publish({ kind: 'order', order: { ...order, id } })
+    })
+  }
+
+  return {
+    onConnection,
+    close() {
+      history.close()
+      clearTimeout(soon)
+    },
+  }
+}
+
+/** Who may connect, and stay. Asked at the handshake and whenever a session changes; the handshake's URL is there both times. */
+export function mayConnect({ user, role }: SessionContext['session'], roomPath: string, url: string): boolean {
+  if (user === undefined) return false
+  // The room is for everybody who has logged in. Whatever is not the room takes the role: what is forgotten here stays shut.
+  return pathOf(url) === roomPath || role === 'admin'
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+function isStopRedis(message: unknown): boolean {
+  return typeof message === 'object' && message !== null && 'action' in message && message.action === 'stop-redis'
+}
