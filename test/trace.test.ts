@@ -115,6 +115,18 @@ describe('a trace', () => {
     expect(lines.join('\n').split('\n')).toHaveLength(2)
   })
 
+  it('tells of a session by its hash, and of a fault by its kind and the name of its error', () => {
+    const { lines, trace } = traced()
+    trace.request(new IncomingMessage(new Socket()), 'cookie', 'signed', 'the ID')
+    trace.session('the ID', 'changed')
+    trace.fault('check', new RangeError('the ID is wrong'))
+    expect(lines.slice(1)).toEqual([
+      expect.stringMatching(new RegExp(`cookie: signed, session ${hashOf('the ID')}$`)),
+      `session ${hashOf('the ID')} changed`,
+      'fault: check, RangeError',
+    ])
+  })
+
   it('bears what is no request', () => {
     const { lines, trace } = traced()
     trace.request(undefined as never, 'refused', 'authorize-failed 500')
