@@ -45,7 +45,7 @@ export class ExpressStore implements LiveStore {
   }
 
   get(sessionID: string, held?: StoredSession): Promise<StoredSession | undefined> {
-    return this.#read(sessionID).then((record) => (record ? this.#stored(sessionID, record, held) : undefined))
+    return this.#read(sessionID, (record) => (record ? this.#stored(sessionID, record, held) : undefined))
   }
 
   #stored(sessionID: string, record: SessionData, held: StoredSession | undefined): StoredSession {
@@ -64,7 +64,7 @@ export class ExpressStore implements LiveStore {
         return { changed: new CleanSession(snapshot, undefined) }
       const session = inflate(this.#store, sessionID, next).touch()
       const { destroys } = heard
-      await this.#call<unknown>((callback) => this.#store.set(sessionID, session, callback))
+      await this.#call((callback) => this.#store.set(sessionID, session, callback), nothing)
       // Somebody signed out meanwhile, and nobody knows which of the two calls the store has done first.
       if (heard.destroys !== destroys) {
         await this.destroy(sessionID)
@@ -81,13 +81,13 @@ export class ExpressStore implements LiveStore {
       // express-session leaves a store without `touch` alone.
       if (typeof this.#store.touch !== 'function') return 'touched'
       const session = inflate(this.#store, sessionID, snapshot).touch()
-      await this.#call<unknown>((callback) => this.#store.touch?.(sessionID, session, callback))
+      await this.#call((callback) => this.#store.touch?.(sessionID, session, callback), nothing)
       return 'touched'
     })
   }
 
   async destroy(sessionID: string): Promise<void> {
-    await this.#call<unknown>((callback) => this.#store.destroy(sessionID, callback))
+    await this.#call((callback) => this.#store.destroy(sessionID, callback), nothing)
   }
 
   watch(sessionID: string): void {
@@ -127,7 +127,7 @@ export class ExpressStore implements LiveStore {
       for (;;) {
         await heard.quiet()
         const { calls } = heard
-        const record = await this.#read(sessionID)
+        const record = await this.#read(sessionID, asItIs)
         if (heard.calls === calls) return await next(record, heard)
       }
     } finally {
@@ -136,18 +136,21 @@ export class ExpressStore implements LiveStore {
     }
   }
 
-  #read(sessionID: string): Promise<SessionData | null | undefined> {
-    return this.#call<SessionData | null>((callback) =>
-      this.#store.get(sessionID, (error: unknown, record) => {
-        if (isNoSuchFile(error)) callback()
-        else callback(error, record)
-      }),
+  /* What is made of the record is made at once: a promise less for each handshake. */
+  #read<R>(sessionID: string, of: (record: SessionData | null | undefined) => R): Promise<R> {
+    return this.#call<SessionData | null, R>(
+      (callback) =>
+        this.#store.get(sessionID, (error: unknown, record) => {
+          if (isNoSuchFile(error)) callback()
+          else callback(error, record)
+        }),
+      of,
     )
   }
 
-  #call<T>(start: (callback: StoreCallback<T>) => unknown): Promise<T | undefined> {
+  #call<T, R>(start: (callback: StoreCallback<T>) => unknown, of: (value: T | undefined) => R): Promise<R> {
     if (!this.#connected) return Promise.reject(new StoreUnavailableError('The session store is disconnected.'))
-    return settleOnce(start)
+    return settleOnce(start, of)
   }
 
   #hear(sessionID: string): Heard {
@@ -199,6 +202,14 @@ export class ExpressStore implements LiveStore {
     this.#connected = true
     this.#listener(undefined)
   }
+}
+
+function asItIs<T>(value: T): T {
+  return value
+}
+
+function nothing(): void {
+  // What a store answers to a write says nothing.
 }
 
 /* Stores that keep files answer ENOENT for an unknown ID, and express-session takes that for no session. */

@@ -17,6 +17,8 @@ export class PendingHandshake implements Waiting {
   readonly #places: DeadlineQueue<PendingHandshake>
   readonly #onAbandon: (why: Abandonment) => void
   readonly #socket: Duplex | undefined
+  /** Only with a socket: most objects here live no longer than a moment, and each costs. */
+  #onGone: (() => void) | undefined
   #open = true
 
   constructor(
@@ -28,8 +30,12 @@ export class PendingHandshake implements Waiting {
     this.#onAbandon = onAbandon
     this.#socket = socket
     places.add(this)
+    if (socket === undefined) return
+    this.#onGone = () => {
+      this.abandon('client-gone')
+    }
     // Node has taken its own listeners off: without this one, a reset is an uncaught exception.
-    socket?.on('error', this.#onGone).on('end', this.#onGone).on('close', this.#onGone)
+    socket.on('error', this.#onGone).on('end', this.#onGone).on('close', this.#onGone)
   }
 
   /** Whether the answer is still wanted. */
@@ -42,16 +48,13 @@ export class PendingHandshake implements Waiting {
     if (!this.#open) return false
     this.#open = false
     this.#places.remove(this)
-    this.#socket?.off('error', this.#onGone).off('end', this.#onGone).off('close', this.#onGone)
+    const onGone = this.#onGone
+    if (onGone !== undefined) this.#socket?.off('error', onGone).off('end', onGone).off('close', onGone)
     return true
   }
 
   abandon(why: Abandonment): void {
     if (this.settle()) this.#onAbandon(why)
-  }
-
-  readonly #onGone = (): void => {
-    this.abandon('client-gone')
   }
 }
 

@@ -136,16 +136,14 @@ export class Upgrader {
       done(refusalOf(why))
     }, socket)
     if (place === undefined) return done(refusalOf('too-many-pending'))
-    void handshake
-      .judge(request, () => place.isOpen, visit)
-      .catch((error: unknown): Judgement => {
-        // A LiveStore's `watch` threw, or a request that is none was handed in.
-        this.#parts.reports.fault('upgrade', error)
-        return refusalOf('authorize-failed')
-      })
-      .then((judged) => {
-        if (place.settle()) done(judged)
-      })
+    const settle = (judged: Judgement): void => {
+      if (place.settle()) done(judged)
+    }
+    handshake.judge(request, place, visit).then(settle, (error: unknown) => {
+      // A LiveStore's `watch` threw, or a request that is none was handed in.
+      this.#parts.reports.fault('upgrade', error)
+      settle(refusalOf('authorize-failed'))
+    })
   }
 
   /* From here to 'connection' everything is synchronous, so that no message comes before its listener. */
