@@ -1,6 +1,68 @@
 /*
- * `npm run bench`, or `npm run bench -- redis`.
- * In: the name of a benchmark. Out: its figures.
+ * `npm run bench`, `npm run bench -- --quick`, `npm run bench -- authenticate memory --json figures.json`.
+ * In: names of workloads (none: all), `--quick`, `--json FILE`, `--svg FILE`, `--markdown FILE`. Out: their figures.
  */
-const { argv } = process
-await import(`./${argv[2] ?? 'authenticate'}.js`)
+import { writeFile } from 'node:fs/promises'
+import { parseArgs } from 'node:util'
+
+import { Bench, type Workload } from './bench.js'
+import { asChart } from './chart.js'
+import { machineAndVersions } from './machine.js'
+import { asPage } from './page.js'
+import { asText } from './table.js'
+import { authenticate } from './workloads/authenticate.js'
+import { growth } from './workloads/growth.js'
+import { handshake } from './workloads/handshake.js'
+import { hearing } from './workloads/hearing.js'
+import { memory } from './workloads/memory.js'
+import { reading } from './workloads/reading.js'
+import { revalidation } from './workloads/revalidation.js'
+import { storm } from './workloads/storm.js'
+import { updates } from './workloads/updates.js'
+
+const workloads: readonly Workload[] = [
+  authenticate,
+  handshake,
+  memory,
+  growth,
+  reading,
+  hearing,
+  revalidation,
+  storm,
+  updates,
+]
+
+const { values: options, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    quick: { type: 'boolean', default: false },
+    json: { type: 'string' },
+    svg: { type: 'string' },
+    markdown: { type: 'string' },
+  },
+})
+const unknown = positionals.filter((name) => !workloads.some((workload) => workload.name === name))
+if (unknown.length > 0) {
+  console.error(`No workload ${unknown.join(', ')}. There are: ${workloads.map(({ name }) => name).join(', ')}.`)
+  process.exit(1)
+}
+
+const machine = machineAndVersions()
+console.log(machine)
+const bench = new Bench(options.quick, (table) => {
+  console.log(`\n${asText(table)}`)
+})
+try {
+  for (const workload of workloads) {
+    if (positionals.length === 0 || positionals.includes(workload.name)) await workload.run(bench)
+  }
+} finally {
+  await bench.close()
+}
+const { tables, quick } = bench
+const figures = { date: new Date().toISOString(), machine, quick, tables }
+const command = ['npm run bench --', ...process.argv.slice(2)].join(' ')
+if (options.json !== undefined) await writeFile(options.json, `${JSON.stringify(figures, undefined, 2)}\n`)
+if (options.svg !== undefined) await writeFile(options.svg, asChart(machine, tables))
+if (options.markdown !== undefined) await writeFile(options.markdown, asPage({ ...figures, command }))
+console.log(`\n${Math.round(performance.now() / 1000)} s`)
