@@ -4,6 +4,7 @@
  */
 import type { WebSocket } from 'ws'
 
+import { createAttachment } from './attachment.js'
 import type { Context } from './context.js'
 import { LiveSession } from './live-session.js'
 
@@ -16,7 +17,7 @@ export interface RegistryListener {
 /** All open connections and the handshakes under way, by session. */
 export class Registry {
   readonly #sessions = new Map<string, LiveSession>()
-  readonly #bySocket = new WeakMap<WebSocket, Context>()
+  readonly #bySocket = createAttachment<WebSocket, Context>()
   readonly #listener: RegistryListener
   #connections = 0
   #connected = 0

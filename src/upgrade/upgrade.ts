@@ -10,6 +10,7 @@ import type { WebSocket, WebSocketServer } from 'ws'
 
 import type { Admission, Handshake, Judgement, Verdict } from '../handshake/authenticate.js'
 import { Visit } from '../handshake/visit.js'
+import { createAttachment } from '../live/attachment.js'
 import type { SessionContext } from '../live/context.js'
 import type { Reports } from '../live/reports.js'
 import type { Sessions } from '../live/sessions.js'
@@ -39,12 +40,12 @@ export interface UpgraderParts {
 }
 
 /** A socket is handled once, whichever bridge, mount or router it comes to first: ws throws on a second time. */
-const taken = new WeakSet<Duplex>()
+const taken = createAttachment<Duplex, true>()
 
 /* False if somebody has it already. */
 function take(socket: Duplex): boolean {
-  if (taken.has(socket)) return false
-  taken.add(socket)
+  if (taken.get(socket) === true) return false
+  taken.set(socket, true)
   return true
 }
 
@@ -183,10 +184,8 @@ export class Upgrader {
   ): void {
     const { reports } = this.#parts
     let isOpened = false as boolean
-    const addCookie = (headers: string[]): void => {
-      if (setCookie !== undefined) headers.push(`Set-Cookie: ${setCookie}`)
-    }
-    if (setCookie !== undefined) wss.on('headers', addCookie)
+    const addCookie = setCookie === undefined ? undefined : addingCookie(setCookie)
+    if (addCookie !== undefined) wss.on('headers', addCookie)
     try {
       wss.handleUpgrade(request, socket, head, (ws) => {
         isOpened = true
@@ -198,7 +197,7 @@ export class Upgrader {
       if (!isOpened) this.#refuse({ request, socket, head }, refusalOf('authorize-failed'), wss)
       return
     } finally {
-      wss.off('headers', addCookie)
+      if (addCookie !== undefined) wss.off('headers', addCookie)
     }
     // ws has refused by itself, and answered: its verifyClient said no, an extension was malformed, or it is closing.
     if (!isOpened) reports.refused(refusalOf(reasonOf(wss)), request)
@@ -250,6 +249,12 @@ export class Upgrader {
       this.#parts.reports.fault('upgrade', error)
       return false
     }
+  }
+}
+
+function addingCookie(setCookie: string): (headers: string[]) => void {
+  return (headers) => {
+    headers.push(`Set-Cookie: ${setCookie}`)
   }
 }
 
