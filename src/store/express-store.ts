@@ -26,7 +26,8 @@ export class ExpressStore implements LiveStore {
   readonly #store: Store
   readonly #underWay: DeadlineQueue<UnderWay>
   readonly #stopHearing: () => void
-  /** What this process has heard of the sessions that are watched or being written. */
+  readonly #watched = new Set<string>()
+  /** What this process has heard of the sessions that are watched or being written, if it has heard of them at all. */
   readonly #heard = new Map<string, Heard>()
   #listener: (sessionID: string | undefined) => void = () => undefined
   #connected = true
@@ -91,14 +92,13 @@ export class ExpressStore implements LiveStore {
   }
 
   watch(sessionID: string): void {
-    this.#hear(sessionID).watched = true
+    this.#watched.add(sessionID)
   }
 
   unwatch(sessionID: string): void {
+    this.#watched.delete(sessionID)
     const heard = this.#heard.get(sessionID)
-    if (heard === undefined) return
-    heard.watched = false
-    this.#forgetIfIdle(sessionID, heard)
+    if (heard !== undefined) this.#forgetIfIdle(sessionID, heard)
   }
 
   onChange(listener: (sessionID: string | undefined) => void): void {
@@ -160,7 +160,7 @@ export class ExpressStore implements LiveStore {
   }
 
   #forgetIfIdle(sessionID: string, heard: Heard): void {
-    if (!heard.watched && heard.writing === 0 && heard.isQuiet) this.#heard.delete(sessionID)
+    if (!this.#watched.has(sessionID) && heard.writing === 0 && heard.isQuiet) this.#heard.delete(sessionID)
   }
 
   /* Some stores' `touch` moves only their own expiry and leaves the record's date behind; what was given to it is newer. */
@@ -172,13 +172,15 @@ export class ExpressStore implements LiveStore {
   readonly #onCall = (call: StoreCall): void => {
     const { sessionID } = call
     if (sessionID === undefined) {
+      // It may be carried out at any time until it is answered: no write of these is to come between.
+      for (const id of this.#watched) this.#hear(id)
       for (const [id, heard] of this.#heard) this.#note(call, id, heard)
       this.#listener(undefined)
       return
     }
     const heard = this.#hear(sessionID)
     this.#note(call, sessionID, heard)
-    if (heard.watched) this.#listener(sessionID)
+    if (this.#watched.has(sessionID)) this.#listener(sessionID)
     this.#forgetIfIdle(sessionID, heard)
   }
 

@@ -20,7 +20,6 @@ export class UnderWay implements Waiting {
 
 /** What has been heard of one session. */
 export class Heard {
-  watched = false
   /** How many of the bridge's own writes need it. */
   writing = 0
   /** Of all calls, and of those that remove the session. */

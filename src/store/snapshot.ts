@@ -192,11 +192,11 @@ function cleanPlain(object: object, freeze: boolean): unknown {
   return freeze ? Object.freeze(clean) : clean
 }
 
-/* By index, which unlike `map` also visits holes, and costs a fifth of Array.from. */
+/* By index, which unlike `map` also visits holes, and costs a fifth of Array.from. An array that is pushed to has room for 17. */
 function cleanArray(source: readonly unknown[], freeze: boolean): readonly unknown[] {
-  const clean: unknown[] = []
-  for (let index = 0; index < source.length; index += 1) {
-    clean.push(cleanValue(source[index], String(index), freeze) ?? null)
+  const clean = new Array<unknown>(source.length)
+  for (let index = 0; index < clean.length; index += 1) {
+    clean[index] = cleanValue(source[index], String(index), freeze) ?? null
   }
   return freeze ? Object.freeze(clean) : clean
 }
