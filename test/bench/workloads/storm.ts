@@ -19,7 +19,7 @@ interface Candidate {
 
 const roomy: Candidate = {
   name: 'bridge, maxPending 20 000',
-  settings: { kind: 'bridge', bridge: { maxPending: 20_000, handshakeTimeoutMs: 30_000 } },
+  settings: { kind: 'bridge', bridge: { maxPending: 20_000 } },
   retry: false,
 }
 
