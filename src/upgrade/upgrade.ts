@@ -133,18 +133,18 @@ export class Upgrader {
   ): void {
     const { handshake, pending } = this.#parts
     if (this.#shuttingDown) return done(refusalOf('shutting-down'))
-    const place = pending.open((why) => {
-      done(refusalOf(why))
-    }, socket)
+    const place = pending.open(done, socket)
     if (place === undefined) return done(refusalOf('too-many-pending'))
-    const settle = (judged: Judgement): void => {
-      if (place.settle()) done(judged)
-    }
-    handshake.judge(request, place, visit).then(settle, (error: unknown) => {
-      // A LiveStore's `watch` threw, or a request that is none was handed in.
-      this.#parts.reports.fault('upgrade', error)
-      settle(refusalOf('authorize-failed'))
-    })
+    handshake.judge(request, place, visit).then(
+      (judged) => {
+        place.settle(judged)
+      },
+      (error: unknown) => {
+        // A LiveStore's `watch` threw, or a request that is none was handed in.
+        this.#parts.reports.fault('upgrade', error)
+        place.settle(refusalOf('authorize-failed'))
+      },
+    )
   }
 
   /* From here to 'connection' everything is synchronous, so that no message comes before its listener. */
