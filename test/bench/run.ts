@@ -1,14 +1,17 @@
 /*
  * `npm run bench`, `npm run bench -- --quick`, `npm run bench -- authenticate memory --json figures.json`.
- * In: names of workloads (none: all), `--quick`, `--json FILE`, `--svg FILE`, `--markdown FILE`. Out: their figures.
+ * In: names of workloads (none: all), `--quick`, `--json FILE`, `--svg FILE`, `--markdown FILE`, `--readme FILE`. Out: figures.
  */
-import { writeFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import { parseArgs } from 'node:util'
+
+import { format, resolveConfig } from 'prettier'
 
 import { Bench, type Workload } from './bench.js'
 import { asChart } from './chart.js'
 import { machineAndVersions } from './machine.js'
-import { asPage } from './page.js'
+import { asPage, type Figures } from './page.js'
+import { withSpeed } from './speed.js'
 import { asText } from './table.js'
 import { authenticate } from './workloads/authenticate.js'
 import { growth } from './workloads/growth.js'
@@ -39,6 +42,7 @@ const { values: options, positionals } = parseArgs({
     json: { type: 'string' },
     svg: { type: 'string' },
     markdown: { type: 'string' },
+    readme: { type: 'string' },
   },
 })
 const unknown = positionals.filter((name) => !workloads.some((workload) => workload.name === name))
@@ -60,9 +64,16 @@ try {
   await bench.close()
 }
 const { tables, quick } = bench
-const figures = { date: new Date().toISOString(), machine, quick, tables }
 const command = ['npm run bench --', ...process.argv.slice(2)].join(' ')
+const figures: Figures = { date: new Date().toISOString(), machine, quick, command, tables }
 if (options.json !== undefined) await writeFile(options.json, `${JSON.stringify(figures, undefined, 2)}\n`)
 if (options.svg !== undefined) await writeFile(options.svg, asChart(machine, tables))
-if (options.markdown !== undefined) await writeFile(options.markdown, asPage({ ...figures, command }))
+if (options.markdown !== undefined) await writePage(options.markdown, asPage(figures))
+if (options.readme !== undefined) {
+  await writePage(options.readme, withSpeed(await readFile(options.readme, 'utf8'), figures))
+}
 console.log(`\n${Math.round(performance.now() / 1000)} s`)
+
+async function writePage(file: string, text: string): Promise<void> {
+  await writeFile(file, await format(text, { ...(await resolveConfig(file)), parser: 'markdown' }))
+}
