@@ -29,6 +29,10 @@ export interface Storm {
   readonly refused: number
 }
 
+/** A close frame without a code, from a client; its mask is nought (RFC 6455, sections 5.2 and 5.5.1). */
+const closeFrame = Buffer.from([0x88, 0x80, 0, 0, 0, 0])
+const closeOpcode = 0x88
+
 const settings = startedWith() as Pick<OpenOptions, 'port' | 'socketIO'>
 const held = new Map<Socket, number>()
 let onCut: () => void = () => undefined
@@ -36,6 +40,10 @@ let onCut: () => void = () => undefined
 async function hold(index: number): Promise<void> {
   const socket = await open({ ...settings, index })
   held.set(socket, index)
+  socket.on('data', (data: Buffer) => {
+    // As a client should: the server waits for it, and cuts those that do not.
+    if (data[0] === closeOpcode) socket.end(closeFrame)
+  })
   socket.once('close', () => {
     held.delete(socket)
     onCut()

@@ -25,7 +25,7 @@ export const growth: Workload = {
   async run(bench) {
     const sizes = bench
       .sized([1_000, 5_000, 20_000], [500, 3_000])
-      .map((size) => Math.min(size, socketsMost() - 2 * count))
+      .map((size) => Math.min(size, socketsMost() - 4 * count))
     bench.stage(`growth, opening ${sizes.join(', ')} sockets`)
     const nodes = await Promise.all(sizes.map(startNode))
     const compare = async (what: string, cost: (node: Node) => Promise<number>): Promise<Compared[]> => {
