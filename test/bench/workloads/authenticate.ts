@@ -80,7 +80,7 @@ async function compare(
     const found = await inTurn(
       candidates.map((candidate) => ({ name: candidate.name, turn: turnOf(candidate) })),
       {
-        rounds: bench.sized(21, 7),
+        rounds: bench.sized(15, 5),
         warmUp: 3,
         onRound: (round) => {
           bench.progress(`round ${round}`)

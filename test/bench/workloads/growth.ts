@@ -24,7 +24,7 @@ export const growth: Workload = {
   name: 'growth',
   async run(bench) {
     const sizes = bench
-      .sized([1_000, 5_000, 20_000], [500, 3_000])
+      .sized([1_000, 5_000, 20_000], [500, 2_000])
       .map((size) => Math.min(size, socketsMost() - 4 * count))
     bench.stage(`growth, opening ${sizes.join(', ')} sockets`)
     const nodes = await Promise.all(sizes.map(startNode))

@@ -22,7 +22,7 @@ type Act = (index: number) => Promise<number>
 export const hearing: Workload = {
   name: 'hearing',
   async run(bench) {
-    const sockets = Math.min(bench.sized(10_000, 1_500), socketsMost())
+    const sockets = Math.min(bench.sized(10_000, 1_000), socketsMost())
     const title = `on another node, ${sockets} sockets, each of a session of its own, on Redis`
     bench.stage(title)
     const url = await bench.redisUrl()
@@ -36,7 +36,7 @@ export const hearing: Workload = {
     await clients.call('open', { first: 0, count: sockets })
     const tracked = ((await redis.info('used_memory')) - bare) / sockets
 
-    const each = bench.sized(2_000, 300)
+    const each = bench.sized(2_000, 200)
     const rows = [
       await latencies(bench, server, 'change', { first: 0, count: each }, (index) =>
         timed(() => setSession(redis.store, index, newRecord({ user: 'Grace Hopper' }))),
@@ -102,7 +102,7 @@ function expireSoon({ client, prefix }: Redis): Act {
 }
 
 async function idle(bench: Bench, redis: Redis, server: Process<ServerCalls>, tracked: number) {
-  const seconds = bench.sized(20, 3)
+  const seconds = bench.sized(20, 2)
   const { sockets = 0 } = (await server.call('stats', undefined)) ?? {}
   bench.progress(`idle for ${seconds} s`)
   const [commands, cpu] = [await redis.info('total_commands_processed'), await server.call('cpu', undefined)]

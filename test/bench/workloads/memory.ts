@@ -60,7 +60,7 @@ export const memory: Workload = {
 }
 
 function sizesOf(bench: Bench): number[] {
-  return bench.sized([1_000, 10_000, 20_000], [1_000, 3_000]).map((size) => Math.min(size, socketsMost()))
+  return bench.sized([1_000, 10_000, 20_000], [500, 1_500]).map((size) => Math.min(size, socketsMost()))
 }
 
 async function measure(

@@ -32,7 +32,7 @@ const candidates: readonly Candidate[] = [
 export const storm: Workload = {
   name: 'storm',
   async run(bench) {
-    const clients = Math.min(bench.sized(10_000, 2_000), socketsMost())
+    const clients = Math.min(bench.sized(10_000, 1_000), socketsMost())
     const redis = await openRedisStore(await bench.redisUrl())
     await fill(redis.store, clients)
     const rows = new Map<Candidate, Row>()

@@ -56,7 +56,7 @@ export const updates: Workload = {
 async function measure(bench: Bench, { name, store, increment }: Candidate, sessions: number): Promise<Row> {
   const title = `${name}, ${sessions === 1 ? 'one session' : `${sessions} sessions`}`
   bench.stage(`updates, ${title}`)
-  const count = bench.sized(10_000, 2_000)
+  const count = bench.sized(10_000, 1_000)
   await fill(store, sessions)
   // Code that runs for the first time is slow.
   await atOnce(writers, count / 5, (index) => increment(index % sessions))
