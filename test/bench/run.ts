@@ -3,6 +3,7 @@
  * In: names of workloads (none: all), `--quick`, `--json FILE`, `--svg FILE`, `--markdown FILE`, `--readme FILE`. Out: figures.
  */
 import { readFile, writeFile } from 'node:fs/promises'
+import { dirname, relative } from 'node:path'
 import { parseArgs } from 'node:util'
 
 import { format, resolveConfig } from 'prettier'
@@ -65,7 +66,7 @@ try {
 }
 const { tables, quick } = bench
 const command = ['npm run bench --', ...process.argv.slice(2)].join(' ')
-const figures: Figures = { date: new Date().toISOString(), machine, quick, command, tables }
+const figures: Figures = { date: new Date().toISOString(), machine, quick, command, tables, chart: chartOf(options) }
 if (options.json !== undefined) await writeFile(options.json, `${JSON.stringify(figures, undefined, 2)}\n`)
 if (options.svg !== undefined) await writeFile(options.svg, asChart(machine, tables))
 if (options.markdown !== undefined) await writePage(options.markdown, asPage(figures))
@@ -73,6 +74,10 @@ if (options.readme !== undefined) {
   await writePage(options.readme, withSpeed(await readFile(options.readme, 'utf8'), figures))
 }
 console.log(`\n${Math.round(performance.now() / 1000)} s`)
+
+function chartOf({ svg, markdown }: { svg?: string | undefined; markdown?: string | undefined }): string | undefined {
+  return svg === undefined || markdown === undefined ? undefined : relative(dirname(markdown), svg)
+}
 
 async function writePage(file: string, text: string): Promise<void> {
   await writeFile(file, await format(text, { ...(await resolveConfig(file)), parser: 'markdown' }))
