@@ -7,6 +7,7 @@ import type { IncomingMessage } from 'node:http'
 import { asError } from '../errors.js'
 import { permits, type Authorize } from '../live/authorize.js'
 import type { FoundSession, HandshakeInfo, SessionContext } from '../live/context.js'
+import type { Loaded } from '../live/operations.js'
 import type { Reports } from '../live/reports.js'
 import type { Sessions } from '../live/sessions.js'
 import { asStoreError } from '../store/call-deadlines.js'
@@ -48,6 +49,12 @@ export interface Admission {
 /** How a request was judged. */
 export type Judgement = Admission | 'anonymous' | Refusal
 
+/** A handshake's place among those under way. */
+export interface Place {
+  /** False once the request has been answered otherwise: then nobody is asked any more. */
+  readonly isOpen: boolean
+}
+
 /** With so many changes between load and 101, the session is let in as it is and checked right after. */
 const maxLoads = 3
 
@@ -64,25 +71,28 @@ export class Handshake {
 
   /**
    * Judges a request. Never rejects. With a visit, the session is watched from before its load.
-   *
-   * @param isWanted false once the request has been answered otherwise: then nobody is asked any more
    */
-  async judge(request: IncomingMessage, isWanted: () => boolean, visit?: Visit): Promise<Judgement> {
+  async judge(request: IncomingMessage, place: Place, visit?: Visit): Promise<Judgement> {
     const proof = this.identify(request)
     if ('reason' in proof) return this.#orAnonymous(proof)
     const { sessionID, outdated } = proof
     const { sessions, authorize } = this.#parts
+    const { operations } = sessions
     if (!sessions.hasRoom(sessionID)) return refusalOf('too-many-sockets')
     const handshake = handshakeInfoOf(request)
     // Watch first, then load: what is reported from here on is not missed.
     const live = visit?.enter(sessionID)
     for (let loads = 1; ; loads += 1) {
       const reports = live?.reports ?? 0
-      const found = await sessions.operations.loadForHandshake(sessionID, live).catch(storeFailed)
+      let found: Loaded
+      try {
+        found = operations.loaded(sessionID, await operations.readForHandshake(sessionID, live), live)
+      } catch (error) {
+        return refusalOf('store-failed', asStoreError(error))
+      }
       if (typeof found === 'string') return this.#orAnonymous(refusalOf(found))
-      if ('reason' in found) return found
       trace?.request(request, 'store', 'session found')
-      if (!isWanted()) return refusalOf('client-gone')
+      if (!place.isOpen) return refusalOf('client-gone')
       const refusal = authorize && (await this.#authorize(authorize, found.snapshot, request, handshake))
       if (refusal !== undefined) return refusal
       const isCurrent = live === undefined || (live.reports === reports && live.snapshot === found.snapshot)
@@ -128,10 +138,6 @@ export class Handshake {
       return refusalOf('authorize-failed', asError(error))
     }
   }
-}
-
-function storeFailed(error: unknown): Refusal {
-  return refusalOf('store-failed', asStoreError(error))
 }
 
 /* authenticate() may be given an Express request, whose `url` a router has shortened, or a request without a socket. */

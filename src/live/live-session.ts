@@ -18,7 +18,7 @@ export class LiveSession implements Due {
   snapshot: SessionSnapshot | undefined = undefined
 
   /** Its open connections. */
-  readonly contexts: Context[] = []
+  contexts: Context[] = []
   /** Handshakes under way: they need the reports, too. */
   handshakes = 0
 

@@ -41,12 +41,14 @@ export class Operations implements SessionActions {
     this.#writer = new Writer(parts.store)
   }
 
-  /** Reads a session for a handshake; with `live`, for all of its connections, too. Rejects with what the store fails with. */
-  async loadForHandshake(sessionID: string, live: LiveSession | undefined): Promise<Loaded> {
+  /**
+   * Reads a session for a handshake; with `live`, for all of its connections, too.
+   *
+   * @throws (or rejects with) what the store fails with.
+   */
+  readForHandshake(sessionID: string, live: LiveSession | undefined): Promise<StoredSession | undefined> {
     const { store, checks } = this.#parts
-    return live === undefined
-      ? this.#loaded(sessionID, await store.getForHandshake(sessionID))
-      : this.#loaded(sessionID, await checks.readForHandshake(live), live)
+    return live === undefined ? store.getForHandshake(sessionID) : checks.readForHandshake(live)
   }
 
   async load(sessionID: string): Promise<Loaded> {
@@ -58,8 +60,8 @@ export class Operations implements SessionActions {
     const { store, registry, checks } = this.#parts
     const live = registry.get(sessionID)
     return live === undefined
-      ? this.#loaded(sessionID, await store.get(sessionID))
-      : this.#loaded(sessionID, await checks.read(live), live)
+      ? this.loaded(sessionID, await store.get(sessionID))
+      : this.loaded(sessionID, await checks.read(live), live)
   }
 
   /** @throws {SessionEndedError} (rejects) if it is gone. */
@@ -147,7 +149,8 @@ export class Operations implements SessionActions {
     if (live !== undefined) this.#parts.checks.gone(live)
   }
 
-  #loaded(sessionID: string, stored: StoredSession | undefined, live?: LiveSession): Loaded {
+  /** What a read found; with `live`, as it is for all of its connections. */
+  loaded(sessionID: string, stored: StoredSession | undefined, live?: LiveSession): Loaded {
     if (stored === undefined) return 'no-session'
     if (stored.expiresAt !== undefined && stored.expiresAt <= this.#parts.clock.now()) return 'session-expired'
     const snapshot = live === undefined ? this.#snapshotOf(stored) : live.snapshot

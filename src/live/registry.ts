@@ -4,6 +4,7 @@
  */
 import type { WebSocket } from 'ws'
 
+import { createAttachment } from './attachment.js'
 import type { Context } from './context.js'
 import { LiveSession } from './live-session.js'
 
@@ -16,7 +17,7 @@ export interface RegistryListener {
 /** All open connections and the handshakes under way, by session. */
 export class Registry {
   readonly #sessions = new Map<string, LiveSession>()
-  readonly #bySocket = new WeakMap<WebSocket, Context>()
+  readonly #bySocket = createAttachment<WebSocket, Context>()
   readonly #listener: RegistryListener
   #connections = 0
   #connected = 0
@@ -74,9 +75,14 @@ export class Registry {
   }
 
   add(live: LiveSession, context: Context): void {
-    if (live.contexts.length === 0) this.#connected += 1
     context.join(live, live.contexts.length)
-    live.contexts.push(context)
+    if (live.contexts.length > 0) {
+      live.contexts.push(context)
+    } else {
+      this.#connected += 1
+      // Most sessions have one connection, and an array that is pushed to has room for 17.
+      live.contexts = [context]
+    }
     if (context.ws !== undefined) this.#bySocket.set(context.ws, context)
     this.#connections += 1
   }
@@ -95,7 +101,8 @@ export class Registry {
 
   /** Takes all contexts off their session. */
   removeAll(live: LiveSession): Context[] {
-    const contexts = live.contexts.splice(0)
+    const { contexts } = live
+    live.contexts = []
     this.#connections -= contexts.length
     if (contexts.length > 0) this.#connected -= 1
     this.#leaveIfUnwanted(live)

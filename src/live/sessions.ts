@@ -128,7 +128,8 @@ export class Sessions {
   }
 
   hasRoom(sessionID: string): boolean {
-    return this.registry.connectionsOf(sessionID) < this.#options.maxSocketsPerSession
+    const { maxSocketsPerSession: most } = this.#options
+    return most === Infinity || this.registry.connectionsOf(sessionID) < most
   }
 
   /** Watched from now on, until `release`. */

@@ -22,8 +22,8 @@ export class StoreAccess {
   }
 
   /** For a handshake, which has a deadline of its own and is refused as `timeout` when it passes. */
-  async getForHandshake(sessionID: string, held?: StoredSession): Promise<StoredSession | undefined> {
-    return await this.#store.get(sessionID, held)
+  getForHandshake(sessionID: string, held?: StoredSession): Promise<StoredSession | undefined> {
+    return this.#store.get(sessionID, held)
   }
 
   replace(sessionID: string, expected: StoredSession, next: SessionData): Promise<ReplaceResult> {

@@ -28,7 +28,8 @@ export class ExpressStore implements LiveStore {
   readonly #clock: Clock
   readonly #underWay: DeadlineQueue<UnderWay>
   readonly #stopHearing: () => void
-  /** What this process has heard of the sessions that are watched or being written. */
+  readonly #watched = new Set<string>()
+  /** What this process has heard of the sessions that are watched or being written, if it has heard of them at all. */
   readonly #heard = new Map<string, Heard>()
   #listener: (sessionID: string | undefined) => void = () => undefined
   #connected = true
@@ -48,7 +49,7 @@ export class ExpressStore implements LiveStore {
   }
 
   get(sessionID: string, held?: StoredSession): Promise<StoredSession | undefined> {
-    return this.#read(sessionID).then((record) => (record ? this.#stored(sessionID, record, held) : undefined))
+    return this.#read(sessionID, (record) => (record ? this.#stored(sessionID, record, held) : undefined))
   }
 
   #stored(sessionID: string, record: SessionData, held: StoredSession | undefined): StoredSession {
@@ -67,7 +68,7 @@ export class ExpressStore implements LiveStore {
         return { changed: new CleanSession(snapshot, undefined) }
       const session = inflate(this.#store, sessionID, next).touch()
       const { destroys } = heard
-      await this.#call<unknown>((callback) => this.#store.set(sessionID, session, callback))
+      await this.#call((callback) => this.#store.set(sessionID, session, callback), nothing)
       // Somebody signed out meanwhile, and nobody knows which of the two calls the store has done first.
       if (heard.destroys !== destroys) {
         await this.destroy(sessionID)
@@ -84,24 +85,23 @@ export class ExpressStore implements LiveStore {
       // express-session leaves a store without `touch` alone.
       if (typeof this.#store.touch !== 'function') return 'touched'
       const session = inflate(this.#store, sessionID, snapshot).touch()
-      await this.#call<unknown>((callback) => this.#store.touch?.(sessionID, session, callback))
+      await this.#call((callback) => this.#store.touch?.(sessionID, session, callback), nothing)
       return 'touched'
     })
   }
 
   async destroy(sessionID: string): Promise<void> {
-    await this.#call<unknown>((callback) => this.#store.destroy(sessionID, callback))
+    await this.#call((callback) => this.#store.destroy(sessionID, callback), nothing)
   }
 
   watch(sessionID: string): void {
-    this.#hear(sessionID).watched = true
+    this.#watched.add(sessionID)
   }
 
   unwatch(sessionID: string): void {
+    this.#watched.delete(sessionID)
     const heard = this.#heard.get(sessionID)
-    if (heard === undefined) return
-    heard.watched = false
-    this.#forgetIfIdle(sessionID, heard)
+    if (heard !== undefined) this.#forgetIfIdle(sessionID, heard)
   }
 
   onChange(listener: (sessionID: string | undefined) => void): void {
@@ -130,7 +130,7 @@ export class ExpressStore implements LiveStore {
       for (;;) {
         await heard.quiet()
         const { calls } = heard
-        const record = await this.#read(sessionID)
+        const record = await this.#read(sessionID, asItIs)
         if (heard.calls === calls) return await next(record, heard)
       }
     } finally {
@@ -139,18 +139,21 @@ export class ExpressStore implements LiveStore {
     }
   }
 
-  #read(sessionID: string): Promise<SessionData | null | undefined> {
-    return this.#call<SessionData | null>((callback) =>
-      this.#store.get(sessionID, (error: unknown, record) => {
-        if (isNoSuchFile(error)) callback()
-        else callback(error, record)
-      }),
+  /* What is made of the record is made at once: a promise less for each handshake. */
+  #read<R>(sessionID: string, of: (record: SessionData | null | undefined) => R): Promise<R> {
+    return this.#call<SessionData | null, R>(
+      (callback) =>
+        this.#store.get(sessionID, (error: unknown, record) => {
+          if (isNoSuchFile(error)) callback()
+          else callback(error, record)
+        }),
+      of,
     )
   }
 
-  #call<T>(start: (callback: StoreCallback<T>) => unknown): Promise<T | undefined> {
+  #call<T, R>(start: (callback: StoreCallback<T>) => unknown, of: (value: T | undefined) => R): Promise<R> {
     if (!this.#connected) return Promise.reject(new StoreUnavailableError('The session store is disconnected.'))
-    return settleOnce(start)
+    return settleOnce(start, of)
   }
 
   #hear(sessionID: string): Heard {
@@ -160,7 +163,7 @@ export class ExpressStore implements LiveStore {
   }
 
   #forgetIfIdle(sessionID: string, heard: Heard): void {
-    if (!heard.watched && heard.writing === 0 && heard.isQuiet) this.#heard.delete(sessionID)
+    if (!this.#watched.has(sessionID) && heard.writing === 0 && heard.isQuiet) this.#heard.delete(sessionID)
   }
 
   /* Some stores' `touch` moves only their own expiry and leaves the record's date behind; what was given to it is newer. */
@@ -172,13 +175,15 @@ export class ExpressStore implements LiveStore {
   readonly #onCall = (call: StoreCall): void => {
     const { sessionID } = call
     if (sessionID === undefined) {
+      // It may be carried out at any time until it is answered: no write of these is to come between.
+      for (const id of this.#watched) this.#hear(id)
       for (const [id, heard] of this.#heard) this.#note(call, id, heard)
       this.#listener(undefined)
       return
     }
     const heard = this.#hear(sessionID)
     this.#note(call, sessionID, heard)
-    if (heard.watched) this.#listener(sessionID)
+    if (this.#watched.has(sessionID)) this.#listener(sessionID)
     this.#forgetIfIdle(sessionID, heard)
   }
 
@@ -202,6 +207,14 @@ export class ExpressStore implements LiveStore {
     this.#connected = true
     this.#listener(undefined)
   }
+}
+
+function asItIs<T>(value: T): T {
+  return value
+}
+
+function nothing(): void {
+  // What a store answers to a write says nothing.
 }
 
 /* Stores that keep files answer ENOENT for an unknown ID, and express-session takes that for no session. */

@@ -20,18 +20,18 @@ export class UnderWay implements Waiting {
 
 /** What has been heard of one session. */
 export class Heard {
-  watched = false
   /** How many of the bridge's own writes need it. */
   writing = 0
   /** Of all calls, and of those that remove the session. */
   calls = 0
   destroys = 0
   expiresAt: number | undefined = undefined
-  readonly #underWay = new Map<StoreCall, UnderWay>()
-  #onQuiet: (() => void)[] = []
+  /** Made with the first write: most sessions with a socket are never written by this process. */
+  #underWay: Map<StoreCall, UnderWay> | undefined = undefined
+  #onQuiet: (() => void)[] | undefined = undefined
 
   get isQuiet(): boolean {
-    return this.#underWay.size === 0
+    return this.#underWay === undefined || this.#underWay.size === 0
   }
 
   note(call: StoreCall): void {
@@ -41,26 +41,27 @@ export class Heard {
   }
 
   isUnderWay(call: StoreCall): boolean {
-    return this.#underWay.has(call)
+    return this.#underWay?.has(call) === true
   }
 
   begin(call: StoreCall, sessionID: string): UnderWay {
     const underWay = new UnderWay(call, sessionID, this)
+    this.#underWay ??= new Map()
     this.#underWay.set(call, underWay)
     return underWay
   }
 
   /** Answered, or lost. */
   over(call: StoreCall): UnderWay | undefined {
-    const underWay = this.#underWay.get(call)
-    this.#underWay.delete(call)
-    if (this.isQuiet) for (const quiet of this.#onQuiet.splice(0)) quiet()
+    const underWay = this.#underWay?.get(call)
+    this.#underWay?.delete(call)
+    if (this.isQuiet) for (const quiet of this.#onQuiet?.splice(0) ?? []) quiet()
     return underWay
   }
 
   /** Resolves when no write is under way. */
   async quiet(): Promise<void> {
-    while (!this.isQuiet) await new Promise<void>((resolve) => this.#onQuiet.push(resolve))
+    while (!this.isQuiet) await new Promise<void>((resolve) => (this.#onQuiet ??= []).push(resolve))
   }
 }
 

@@ -14,9 +14,13 @@ export type StoreCallback<T> = (error?: unknown, value?: T) => void
  *
  * The callback never throws back into the store: connect-redis would call it a second time for that.
  *
+ * @param of what is made of the value, within the callback; it must not throw
  * @throws {StoreUnavailableError} (rejects) with whatever the store failed with as its cause.
  */
-export function settleOnce<T>(start: (callback: StoreCallback<T>) => unknown): Promise<T | undefined> {
+export function settleOnce<T, R>(
+  start: (callback: StoreCallback<T>) => unknown,
+  of: (value: T | undefined) => R,
+): Promise<R> {
   return new Promise((resolve, reject) => {
     const fail = (error: unknown): void => {
       const cause =
@@ -28,7 +32,7 @@ export function settleOnce<T>(start: (callback: StoreCallback<T>) => unknown): P
     try {
       const returned = start((error, value) => {
         if (error) fail(error)
-        else resolve(value)
+        else resolve(of(value))
       })
       if (isThenable(returned)) returned.then(undefined, fail)
     } catch (error) {

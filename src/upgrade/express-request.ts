@@ -6,6 +6,7 @@ import type { IncomingMessage } from 'node:http'
 
 import type { Session, SessionData, Store } from 'express-session'
 
+import { createAttachment } from '../live/attachment.js'
 import type { SessionContext } from '../live/context.js'
 import { draftOf } from '../store/snapshot.js'
 
@@ -20,7 +21,7 @@ export interface SessionRequest extends IncomingMessage {
 }
 
 /** From the request to its context, never the other way: a context must not keep a request alive. */
-const contexts = new WeakMap<object, SessionContext>()
+const contexts = createAttachment<object, SessionContext>()
 
 /* One accessor for all requests. It gives way to a plain value when it is first used, as any property of a request is. */
 const lazySession: PropertyDescriptor & ThisType<SessionRequest> = {
@@ -45,6 +46,8 @@ export function putSessionOn(
   store: Store,
 ): asserts request is SessionRequest {
   contexts.set(request, context)
-  Object.assign(request, { sessionID: context.sessionID, sessionStore: store })
+  const put = request as SessionRequest
+  put.sessionID = context.sessionID
+  put.sessionStore = store
   Object.defineProperty(request, 'session', lazySession)
 }

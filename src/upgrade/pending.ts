@@ -1,10 +1,12 @@
 /*
  * The handshakes under way: between the upgrade (or a call of authenticate) and its answer.
- * In: a handshake, with its raw socket if it has one. Out: its place, given back exactly once, whatever happens first.
+ * In: a handshake, with its raw socket if it has one. Out: one answer, and its place given back, whatever happens first.
  */
 import type { Duplex } from 'node:stream'
 
+import type { Judgement } from '../handshake/authenticate.js'
 import { DeadlineQueue, type Waiting } from '../store/deadline-queue.js'
+import { refusalOf } from '../verdict.js'
 
 /** What can come before a handshake's own answer. */
 export type Abandonment = 'timeout' | 'client-gone' | 'shutting-down'
@@ -15,21 +17,27 @@ export class PendingHandshake implements Waiting {
   next: Waiting | undefined
   dueAt = 0
   readonly #places: DeadlineQueue<PendingHandshake>
-  readonly #onAbandon: (why: Abandonment) => void
+  readonly #answer: (judged: Judgement) => void
   readonly #socket: Duplex | undefined
+  /** Only with a socket: most objects here live no longer than a moment, and each costs. */
+  #onGone: (() => void) | undefined
   #open = true
 
   constructor(
     places: DeadlineQueue<PendingHandshake>,
-    onAbandon: (why: Abandonment) => void,
+    answer: (judged: Judgement) => void,
     socket: Duplex | undefined,
   ) {
     this.#places = places
-    this.#onAbandon = onAbandon
+    this.#answer = answer
     this.#socket = socket
     places.add(this)
+    if (socket === undefined) return
+    this.#onGone = () => {
+      this.abandon('client-gone')
+    }
     // Node has taken its own listeners off: without this one, a reset is an uncaught exception.
-    socket?.on('error', this.#onGone).on('end', this.#onGone).on('close', this.#onGone)
+    socket.on('error', this.#onGone).on('end', this.#onGone).on('close', this.#onGone)
   }
 
   /** Whether the answer is still wanted. */
@@ -37,21 +45,18 @@ export class PendingHandshake implements Waiting {
     return this.#open
   }
 
-  /** Gives the place back. False if that has happened already: the answer is no longer wanted. */
-  settle(): boolean {
-    if (!this.#open) return false
+  /** Gives the place back, and the answer. Nothing happens if that has happened already: it is no longer wanted. */
+  settle(judged: Judgement): void {
+    if (!this.#open) return
     this.#open = false
     this.#places.remove(this)
-    this.#socket?.off('error', this.#onGone).off('end', this.#onGone).off('close', this.#onGone)
-    return true
+    const onGone = this.#onGone
+    if (onGone !== undefined) this.#socket?.off('error', onGone).off('end', onGone).off('close', onGone)
+    this.#answer(judged)
   }
 
   abandon(why: Abandonment): void {
-    if (this.settle()) this.#onAbandon(why)
-  }
-
-  readonly #onGone = (): void => {
-    this.abandon('client-gone')
+    this.settle(refusalOf(why))
   }
 }
 
@@ -71,9 +76,9 @@ export class PendingHandshakes {
     return this.#places.size
   }
 
-  /** A place for one more; undefined when all are taken. */
-  open(onAbandon: (why: Abandonment) => void, socket?: Duplex): PendingHandshake | undefined {
-    return this.size < this.#max ? new PendingHandshake(this.#places, onAbandon, socket) : undefined
+  /** A place for one more, which gives its answer once; undefined when all are taken. */
+  open(answer: (judged: Judgement) => void, socket?: Duplex): PendingHandshake | undefined {
+    return this.size < this.#max ? new PendingHandshake(this.#places, answer, socket) : undefined
   }
 
   /** Abandons all of them, and stops the timer. */

@@ -10,6 +10,7 @@ import type { WebSocket, WebSocketServer } from 'ws'
 
 import type { Admission, Handshake, Judgement, Verdict } from '../handshake/authenticate.js'
 import { Visit } from '../handshake/visit.js'
+import { createAttachment } from '../live/attachment.js'
 import { ignoreErrors } from '../live/connection.js'
 import type { SessionContext } from '../live/context.js'
 import type { Reports } from '../live/reports.js'
@@ -48,12 +49,12 @@ export interface Arrival {
 }
 
 /** A socket is handled once, whichever bridge, mount or router it comes to first: ws throws on a second time. */
-const taken = new WeakSet<Duplex>()
+const taken = createAttachment<Duplex, true>()
 
 /* False if somebody has it already. */
 function take(socket: Duplex): boolean {
-  if (taken.has(socket)) return false
-  taken.add(socket)
+  if (taken.get(socket) === true) return false
+  taken.set(socket, true)
   return true
 }
 
@@ -168,20 +169,18 @@ export class Upgrader {
   ): void {
     const { handshake, pending } = this.#parts
     if (this.#shuttingDown) return done(refusalOf('shutting-down'))
-    const place = pending.open((why) => {
-      done(refusalOf(why))
-    }, socket)
+    const place = pending.open(done, socket)
     if (place === undefined) return done(refusalOf('too-many-pending'))
-    void handshake
-      .judge(request, () => place.isOpen, visit)
-      .catch((error: unknown): Judgement => {
+    handshake.judge(request, place, visit).then(
+      (judged) => {
+        place.settle(judged)
+      },
+      (error: unknown) => {
         // A LiveStore's `watch` threw, or a request that is none was handed in.
         this.#parts.reports.fault('upgrade', error)
-        return refusalOf('authorize-failed')
-      })
-      .then((judged) => {
-        if (place.settle()) done(judged)
-      })
+        place.settle(refusalOf('authorize-failed'))
+      },
+    )
   }
 
   /* From here to 'connection' everything is synchronous, so that no message comes before its listener. */
@@ -221,10 +220,8 @@ export class Upgrader {
   ): void {
     const { reports } = this.#parts
     let isOpened = false as boolean
-    const addCookie = (headers: string[]): void => {
-      if (setCookie !== undefined) headers.push(`Set-Cookie: ${setCookie}`)
-    }
-    if (setCookie !== undefined) wss.on('headers', addCookie)
+    const addCookie = setCookie === undefined ? undefined : addingCookie(setCookie)
+    if (addCookie !== undefined) wss.on('headers', addCookie)
     try {
       wss.handleUpgrade(request, socket, head, (ws) => {
         isOpened = true
@@ -236,7 +233,7 @@ export class Upgrader {
       if (!isOpened) this.#refuse({ request, socket, head }, refusalOf('authorize-failed'), wss)
       return
     } finally {
-      wss.off('headers', addCookie)
+      if (addCookie !== undefined) wss.off('headers', addCookie)
     }
     // ws has refused by itself, and answered: its verifyClient said no, an extension was malformed, or it is closing.
     if (!isOpened) reports.refused(refusalOf(reasonOf(wss)), request)
@@ -288,6 +285,12 @@ export class Upgrader {
       this.#parts.reports.fault('upgrade', error)
       return false
     }
+  }
+}
+
+function addingCookie(setCookie: string): (headers: string[]) => void {
+  return (headers) => {
+    headers.push(`Set-Cookie: ${setCookie}`)
   }
 }
 

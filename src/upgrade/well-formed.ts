@@ -23,6 +23,7 @@ export function isWellFormedUpgrade(request: IncomingMessage): boolean {
 
 function hasToken(list: string | undefined, token: string): boolean {
   if (list === undefined) return false
+  if (list.toLowerCase() === token) return true
   return list.split(',').some((part) => part.trim().toLowerCase() === token)
 }
 

@@ -5,7 +5,7 @@ import { ExpressStore } from '../../src/store/express-store.js'
 import { record, rest } from '../live/bound.js'
 import { TtlStore } from '../live/ttl-store.js'
 import { atEnd } from '../support/at-end.js'
-import { gatedStore } from '../support/gate.js'
+import { createGate, gatedStore } from '../support/gate.js'
 
 function liveOn<S extends Store>(store: S) {
   const live = new ExpressStore(store)
@@ -117,6 +117,23 @@ describe('replace() on any store', () => {
     const result = await replacing
     if (typeof expected === 'string') expect(result).toBe(expected)
     else expect(result).toMatchObject(expected)
+  })
+
+  it('waits for a clear that is under way, though nothing else was heard of the session', async () => {
+    const store = new MemoryStore()
+    const gate = createGate()
+    const clear = store.clear.bind(store)
+    vi.spyOn(store, 'clear').mockImplementation((callback) => void gate.wait().then(() => clear(callback)))
+    const { live } = liveOn(store)
+    store.set('id', record())
+    live.watch('id')
+    const expected = await read(live)
+    store.clear(() => undefined)
+    const replacing = live.replace('id', expected, record({ role: 'admin' }))
+    await rest(5)
+    gate.open()
+    expect(await replacing).toBe('gone')
+    expect(await live.get('id')).toBeUndefined()
   })
 
   it('sees them at any microtask between its read and its write', async () => {

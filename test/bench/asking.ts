@@ -1,0 +1,65 @@
+/*
+ * From a request to the session that it proves: as it is done today, and by the bridge.
+ * In: a store. Out: functions of a request.
+ */
+import type { IncomingMessage } from 'node:http'
+
+import { parse } from 'cookie'
+import { unsign } from 'cookie-signature'
+import type { Request, Response } from 'express'
+import session, { type SessionData, type Store } from 'express-session'
+import { createSessionBridge, type LiveStore } from 'ws-session-bridge'
+
+import { secret } from './sessions.js'
+
+/** Calls back with the session's data; without any where there is none. */
+type Ask<T> = (request: IncomingMessage, callback: (found: T | undefined) => void) => void
+
+/** One way to the user of a request. */
+export type UserOf = (request: IncomingMessage) => Promise<unknown>
+
+/** The session middleware, replayed on an upgrade: what the documentation of ws shows. */
+export function askMiddleware(store: Store): Ask<SessionData> {
+  const handle = session({ store, secret, resave: false, saveUninitialized: false })
+  return (request, callback) => {
+    // What the middleware touches of a response before it calls `next`.
+    const response = { writeHead: ignore, end: ignore } as unknown as Response
+    handle(request as Request, response, (error: unknown) => {
+      const { session } = request as Request
+      callback(error === undefined && session.user !== undefined ? session : undefined)
+    })
+  }
+}
+
+/** The least that one can write: no Origin, no expiry, no bounds, nothing after the handshake. */
+export function askByHand(store: Store): Ask<SessionData> {
+  return ({ headers }, callback) => {
+    const value = parse(headers.cookie ?? '')['connect.sid']
+    const id = value?.startsWith('s:') === true && unsign(value.slice(2), secret)
+    if (!id) return callback(undefined)
+    store.get(id, (error: unknown, found) => {
+      callback(error ? undefined : (found ?? undefined))
+    })
+  }
+}
+
+export function userByAsking(ask: Ask<SessionData>): UserOf {
+  return (request) =>
+    new Promise((resolve) => {
+      ask(request, (found) => {
+        resolve(found?.user)
+      })
+    })
+}
+
+export function userByBridge(store: Store, live?: LiveStore): UserOf {
+  const bridge = createSessionBridge({ session: { store, secret }, live })
+  return async (request) => {
+    const verdict = await bridge.authenticate(request)
+    return verdict.accepted ? verdict.context?.session.user : undefined
+  }
+}
+
+function ignore(): void {
+  // Nothing is answered here.
+}
