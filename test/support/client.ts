@@ -42,9 +42,10 @@ export async function open(url: string, options: UpgradeOptions = {}): Promise<C
   const ws = new WebSocket(url, typeof protocols === 'string' ? protocols : [...protocols], {
     headers: { ...(cookie === undefined ? {} : { cookie }), ...(origin === undefined ? {} : { origin }), ...headers },
   })
-  atEnd(() => {
+  const forget = atEnd(() => {
     ws.terminate()
   })
+  ws.on('close', forget)
   const client = { ws, ...inbox(ws) }
   await opened(ws)
   return client
