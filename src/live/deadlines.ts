@@ -11,8 +11,11 @@ export interface Due {
   place: number
 }
 
-/** setTimeout's longest delay; a later time is looked at again then. */
-const longestMs = 2 ** 31 - 1
+/** The longest that the timer sleeps, in ms: somebody may set the clock meanwhile, or the whole machine may sleep. */
+const longestMs = 30_000
+
+/** By how much the time of day may run ahead of the timers', or behind, before that counts as set, in ms. */
+const driftMs = 1_000
 
 /** How many are looked at before others get their turn. */
 const sliceSize = 100
@@ -23,6 +26,7 @@ export class Deadlines<T extends Due> {
   readonly #onDue: (item: T) => void
   #timer: NodeJS.Timeout | undefined
   #armedFor = Infinity
+  #skew = clockSkew()
 
   constructor(onDue: (item: T) => void) {
     this.#onDue = onDue
@@ -73,6 +77,8 @@ export class Deadlines<T extends Due> {
   readonly #fire = (): void => {
     this.#armedFor = Infinity
     const now = Date.now()
+    // These are times of a clock that has been set: all are looked at now, and get new ones. Equal times keep the heap a heap.
+    if (this.#isClockSet()) for (const item of this.#heap) item.lookAt = now
     for (let done = 0; done < sliceSize; done += 1) {
       const first = this.#heap[0]
       if (first === undefined || first.lookAt > now) break
@@ -81,6 +87,14 @@ export class Deadlines<T extends Due> {
     }
     // Those that are left of this time get their turn after whoever else waits for one.
     this.#arm()
+  }
+
+  /* Since it was asked last. */
+  #isClockSet(): boolean {
+    const skew = clockSkew()
+    const isSet = Math.abs(skew - this.#skew) > driftMs
+    this.#skew = skew
+    return isSet
   }
 
   #rise(item: T): void {
@@ -108,4 +122,9 @@ export class Deadlines<T extends Due> {
     this.#heap[upper.place] = upper
     this.#heap[lower.place] = lower
   }
+}
+
+/* Timers run by another clock than the time of day, and nobody sets that one. */
+function clockSkew(): number {
+  return Date.now() - performance.now()
 }
