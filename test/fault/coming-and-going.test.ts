@@ -5,7 +5,7 @@ import { startApp, type App } from '../support/app.js'
 import { createRandom, type Random } from '../support/random.js'
 import { rawRequest, upgradeRequest, type RawRequest } from '../support/raw-request.js'
 import { scaled, seedOf } from '../support/soak.js'
-import { textFrame } from '../upgrade/raw-socket.js'
+import { closeFrame, textFrame } from '../upgrade/raw-socket.js'
 import { watchLeftBehind } from './left-behind.js'
 import { watchTimeouts } from './open-timeouts.js'
 
@@ -29,7 +29,6 @@ class UnhurriedStore extends MemoryStore {
   }
 }
 
-const closeFrame = '\x88\x82\0\0\0\0\x03\xe8'
 const half = { allowHalfOpen: true }
 
 interface Visitor {

@@ -152,7 +152,7 @@ describe('a store that answers late, twice, never, or with a failure', () => {
     }
 
     store.wayward = true
-    await storm(2_000)
+    await storm(scaled(2_000, 20_000))
     store.wayward = false
     await until(() => bridge.stats().sockets === 0)
     const left = await watchLeftBehind(app, timers)

@@ -90,28 +90,25 @@ async function leave(opened: readonly RawRequest[]): Promise<void> {
 describe(`${clients} clients that read nothing, or answer no close frame`, () => {
   it('are gone a moment after each kind of end, and nothing of them is left', { timeout: 120_000 }, async () => {
     const { app, late, handlers, timers, logIn } = await start()
-    // Once to be warm.
-    logIn()
-    const first = await open(app, 50)
-    await end(app, first, ends[0]![1])
-    await leave(first)
-    handlers.clear()
-    const left = await watchLeftBehind(app, timers)
-
-    for (const [name, how] of ends) {
+    // A function, since an async one holds what its loops have held until it is done.
+    const roundOf = async (how: (app: App) => unknown) => {
       logIn()
       const opened = await open(app, clients)
       const backlog = [...app.wss.clients].filter(({ bufferedAmount }) => bufferedAmount > 0).length
       expect(backlog).toBeGreaterThan(0)
       const ms = await end(app, opened, how)
-      console.log(`${name}: ${clients} slow clients, ${backlog} with a backlog, gone within ${ms.toFixed(0)} ms`)
       expect(ms).toBeLessThan(longestMs)
       expect(handlers.size).toBe(clients)
       expect([...handlers].filter(({ ended }) => ended === undefined)).toEqual([])
       expect(late).toEqual([])
       await leave(opened)
       handlers.clear()
+      return `${clients} slow clients, ${backlog} with a backlog, gone within ${ms.toFixed(0)} ms`
     }
+    // As many as later, to be warm: Node keeps a thousand of its parsers for the next requests.
+    await roundOf(ends[0]![1])
+    const left = await watchLeftBehind(app, timers)
+    for (const [name, how] of ends) console.log(`${name}: ${await roundOf(how)}`)
     console.log(await left.isNothing('closed'))
   })
 })
