@@ -2,6 +2,9 @@ import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitest/config'
 import { CountsReporter } from './test/support/counts-reporter.js'
 
+// The same tests with more of everything: test/support/soak.ts.
+const isSoak = process.env.SOAK === '1'
+
 // What needs more than npm installs (a Redis server, Chromium, the built package) or more than a moment.
 const slow = ['test/{consumers,e2e,fault,redis}/**/*.test.ts', 'test/**/*.redis.test.ts']
 
@@ -42,7 +45,7 @@ export default defineConfig({
           name: 'full',
           include: slow,
           globalSetup: ['test/support/redis-global.ts'],
-          testTimeout: 60_000,
+          testTimeout: isSoak ? 1_800_000 : 60_000,
           hookTimeout: 60_000,
         },
       },

@@ -6,10 +6,10 @@ const root = new URL('../', import.meta.url)
 const pages = readdirSync(new URL('docs/', root)).filter((name) => name.endsWith('.md'))
 
 /** A fenced block, and the comment right above it that names its file: `<!-- test/recipes/last-seen.ts -->`. */
-const block = /^(?:<!-- (?<file>\S+) -->\n\n?)?```(?:ts|js)\n(?<code>.*?)^```$/gms
+const block = /^(?:<!-- (?<file>\S+) -->\n\n?)?```(?:ts|js|haproxy)\n(?<code>.*?)^```$/gms
 
-/** What stands between `// #region docs` and `// #endregion`, as far to the left as it goes. */
-const region = /^ *\/\/ #region docs\n(?<code>.*?)^ *\/\/ #endregion$/gms
+/** What stands between `// #region docs` and `// #endregion` (`# region docs` and `# endregion`), as far to the left as it goes. */
+const region = /^ *(?:\/\/ #|# )region docs\n(?<code>.*?)^ *(?:\/\/ #|# )endregion$/gms
 
 describe.each(pages)('docs/%s', (page) => {
   const text = read(`docs/${page}`)

@@ -140,7 +140,7 @@ export class Checks {
     const snapshot = this.#snapshotOf(live, stored)
     if (snapshot === undefined) return this.gone(live)
     live.stored = stored
-    if (isOver(stored, begunAt)) return this.gone(live)
+    if (isOver(stored, Math.min(begunAt, this.#parts.clock.now()))) return this.gone(live)
     // One object for as long as nothing moves: a handshake compares by it.
     if (previous === undefined || !isEqual(previous, snapshot)) live.snapshot = snapshot
     const changed = previous !== undefined && !isSameData(previous, snapshot)
@@ -235,7 +235,7 @@ function isEqual(one: SessionSnapshot, other: SessionSnapshot): boolean {
   return one.cookie.expires === other.cookie.expires && isSameSession(one, other)
 }
 
-/* At the time of the read: what passed since is for the store to say. */
+/* At the time of the read, unless the clock has been set back since: what passed since is for the store to say. */
 function isOver({ expiresAt }: StoredSession, at: number): boolean {
   return expiresAt !== undefined && expiresAt <= at
 }

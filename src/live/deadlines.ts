@@ -13,8 +13,11 @@ export interface Due {
   place: number
 }
 
-/** setTimeout's longest delay; a later time is looked at again then. */
-const longestMs = 2 ** 31 - 1
+/** The longest that the timer sleeps, in ms: somebody may set the clock meanwhile, or the whole machine may sleep. */
+const longestMs = 30_000
+
+/** By how much the time of day may run ahead of the timers', or behind, before that counts as set, in ms. */
+const driftMs = 1_000
 
 /** How many are looked at before others get their turn. */
 const sliceSize = 100
@@ -26,10 +29,12 @@ export class Deadlines<T extends Due> {
   readonly #clock: Clock
   #disarm: (() => void) | undefined
   #armedFor = Infinity
+  #skew: number
 
   constructor(onDue: (item: T) => void, clock = systemClock) {
     this.#onDue = onDue
     this.#clock = clock
+    this.#skew = skewOf(clock)
   }
 
   /** Looks at an item at that time, in place of the time it had; Infinity: never. */
@@ -78,6 +83,8 @@ export class Deadlines<T extends Due> {
   readonly #fire = (): void => {
     this.#armedFor = Infinity
     const now = this.#clock.now()
+    // These are times of a clock that has been set: all are looked at now, and get new ones. Equal times keep the heap a heap.
+    if (this.#isClockSet()) for (const item of this.#heap) item.lookAt = now
     for (let done = 0; done < sliceSize; done += 1) {
       const first = this.#heap[0]
       if (first === undefined || first.lookAt > now) break
@@ -86,6 +93,14 @@ export class Deadlines<T extends Due> {
     }
     // Those that are left of this time get their turn after whoever else waits for one.
     this.#arm()
+  }
+
+  /* Since it was asked last. */
+  #isClockSet(): boolean {
+    const skew = skewOf(this.#clock)
+    const isSet = Math.abs(skew - this.#skew) > driftMs
+    this.#skew = skew
+    return isSet
   }
 
   #rise(item: T): void {
@@ -113,4 +128,9 @@ export class Deadlines<T extends Due> {
     this.#heap[upper.place] = upper
     this.#heap[lower.place] = lower
   }
+}
+
+/* Timers run by another clock than the time of day, and nobody sets that one. */
+function skewOf(clock: Clock): number {
+  return clock.now() - clock.elapsed()
 }

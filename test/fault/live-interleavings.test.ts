@@ -2,17 +2,11 @@ import { Store, type SessionData } from 'express-session'
 import { describe, expect, it } from 'vitest'
 import { createSessionBridge, SessionEndedError } from 'ws-session-bridge'
 import { record } from '../live/bound.js'
+import { createRandom } from '../support/random.js'
+import { scaled, seedOf } from '../support/soak.js'
 
-/** Numbers from 0 to 1, the same for the same seed (mulberry32). */
-function randomFrom(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
-}
+const interleavings = scaled(10_000, 200_000)
+const writings = scaled(2_000, 40_000)
 
 type Callback = ((error?: unknown, session?: SessionData | null) => void) | undefined
 
@@ -62,7 +56,7 @@ class SteppedStore extends Store {
 
 /** One interleaving: writers of all kinds, and a destroy somewhere. Says what went wrong, if anything. */
 async function interleave(seed: number): Promise<string | undefined> {
-  const random = randomFrom(seed)
+  const { share: random } = createRandom(seed)
   const store = new SteppedStore()
   const bridge = createSessionBridge({ session: { store, secret: 'a secret' }, revalidateMs: 2 ** 31 - 1 })
   store.data.set('id', JSON.stringify(record({ views: 0 })))
@@ -125,11 +119,10 @@ async function interleave(seed: number): Promise<string | undefined> {
 }
 
 describe('a destroy in the middle of updates', () => {
-  it('is final in 10,000 interleavings', async () => {
-    const first = Number(process.env.SEED ?? Math.floor(Math.random() * 1e9))
-    console.log(`interleavings from seed ${first}`)
+  it(`is final in ${interleavings} interleavings`, async () => {
+    const first = seedOf('INTERLEAVING_SEED')
     const wrong: string[] = []
-    for (let seed = first; seed < first + 10_000; seed += 1) {
+    for (let seed = first; seed < first + interleavings; seed += 1) {
       const failure = await interleave(seed)
       if (failure !== undefined) wrong.push(failure)
     }
@@ -138,11 +131,10 @@ describe('a destroy in the middle of updates', () => {
 })
 
 describe('writers of the same process that call the store themselves', () => {
-  it('are never overwritten by an update that has not seen what they wrote, in 2,000 interleavings', async () => {
-    const first = Number(process.env.SEED ?? Math.floor(Math.random() * 1e9))
-    console.log(`writers from seed ${first}`)
-    for (let seed = first; seed < first + 2_000; seed += 1) {
-      const random = randomFrom(seed)
+  it(`are never overwritten by an update that has not seen what they wrote, in ${writings} interleavings`, async () => {
+    const first = seedOf('INTERLEAVING_SEED')
+    for (let seed = first; seed < first + writings; seed += 1) {
+      const { share: random } = createRandom(seed)
       const store = new SteppedStore()
       const bridge = createSessionBridge({ session: { store, secret: 'a secret' }, revalidateMs: 2 ** 31 - 1 })
       store.data.set('id', JSON.stringify(record({ views: 0 })))

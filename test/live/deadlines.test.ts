@@ -77,12 +77,13 @@ describe('deadlines', () => {
 
   it('hand over what is due together in the order of its time', () => {
     fc.assert(
-      fc.property(fc.array(fc.nat({ max: 1_000 }), { maxLength: 100 }), (times) => {
+      fc.property(fc.array(fc.nat({ max: 900 }), { maxLength: 100 }), (times) => {
         vi.setSystemTime(0)
         const due: number[] = []
         const deadlines = new Deadlines<Item>(({ lookAt }) => due.push(lookAt))
         for (const [name, at] of times.entries()) deadlines.set(item(name), at)
-        vi.setSystemTime(2_000)
+        // Less than what counts as a clock that somebody has set.
+        vi.setSystemTime(900)
         vi.advanceTimersByTime(2_000)
         expect(due).toEqual([...times].sort((one, other) => one - other))
       }),

@@ -2,7 +2,7 @@ import { MemoryStore } from 'express-session'
 import { describe, expect, it, vi } from 'vitest'
 import { startApp } from '../support/app.js'
 import { atEnd } from '../support/at-end.js'
-import { record, rest, startBridge, stopClocks, until } from './bound.js'
+import { PlainConnection, record, rest, startBridge, stopClocks, until } from './bound.js'
 import { ByHandLiveStore, stored } from './by-hand-live-store.js'
 import { connect } from './connected.js'
 import { watchTimers } from './open-timers.js'
@@ -214,6 +214,69 @@ describe('an expiry that passes between a read and its use', () => {
     const expiresAt = Date.now() + 1
     vi.setSystemTime(expiresAt + 1)
     live.gets.shift()?.answer(stored(record(), expiresAt))
+    await rest()
+    expect(context.ended).toBeUndefined()
+  })
+})
+
+/*
+ * A timer knows nothing of the time of day. It was armed for as long as it was to the expiry, which an hour of sleep of the machine, or
+ * NTP, makes wrong: sessions outlived their end until the next revalidation, and after a step back even the touches that keep a
+ * session alive waited for the old time to come again.
+ */
+describe('a clock that is set', () => {
+  it('forward ends what has expired by it, within half a minute', async () => {
+    const pass = stopClocks()
+    const { store, bind } = startBridge({ store: new TtlStore(), revalidateMs: 1_000_000 })
+    store.set('id', record({}, 3_600_000))
+    const { context } = await bind('id')
+    await rest()
+    vi.setSystemTime(Date.now() + 3_600_001)
+    await pass(30_000)
+    expect(context.ended).toEqual({ reason: 'expired', code: 4401 })
+  })
+
+  it('back does not stop the touches', async () => {
+    const pass = stopClocks()
+    const { store, bind } = startBridge({ revalidateMs: 1_000_000, keepAlive: 'connected' })
+    store.set('id', record({}, 300_000))
+    const { context } = await bind('id')
+    await pass(10_000)
+    vi.setSystemTime(Date.now() - 3_600_000)
+    const touch = vi.spyOn(store, 'touch')
+    await pass(50_000)
+    expect(touch).toHaveBeenCalledTimes(1)
+    expect(context.ended).toBeUndefined()
+  })
+
+  it('back does not put off the end of a socket whose store is away', async () => {
+    const pass = stopClocks()
+    const { bridge, store, bind } = startBridge({ revalidateMs: 1_000_000, unverifiedMs: 5_000 })
+    store.set('id', record())
+    const { context } = await bind('id')
+    store.get = (_sessionID, callback) => {
+      callback(new Error('away'))
+    }
+    bridge.check('id')
+    await rest()
+    vi.setSystemTime(Date.now() - 3_600_000)
+    await pass(6_000, 500)
+    expect(context.ended?.reason).toBe('unverified')
+  })
+
+  it('back during a read ends no session that the store then says is there', async () => {
+    stopClocks()
+    const live = new ByHandLiveStore()
+    const { bridge, authenticate } = startBridge({ live })
+    const authenticated = authenticate('id')
+    await until(() => live.gets.length === 1)
+    live.gets[0]!.answer(stored(record(), Date.now() + 60_000))
+    const context = await authenticated
+    const connection = new PlainConnection()
+    bridge.bind(context, connection)
+    await until(() => live.gets.length === 2)
+    vi.setSystemTime(Date.now() - 3_600_000)
+    live.gets[1]!.answer(stored(record(), Date.now() + 60_000))
     await rest()
     expect(context.ended).toBeUndefined()
   })

@@ -9,6 +9,8 @@ export interface UpgradeOptions {
   origin?: string | undefined
   protocols?: string | readonly string[]
   headers?: Readonly<Record<string, string>>
+  /** What verifies the certificate of a `wss:` address. */
+  ca?: string
 }
 
 export interface Client {
@@ -38,13 +40,15 @@ export class RefusedError extends Error {
 
 /** Opens a WebSocket; rejects with a RefusedError where the answer is no 101. */
 export async function open(url: string, options: UpgradeOptions = {}): Promise<Client> {
-  const { cookie, origin, protocols = [], headers } = options
+  const { cookie, origin, protocols = [], headers, ca } = options
   const ws = new WebSocket(url, typeof protocols === 'string' ? protocols : [...protocols], {
     headers: { ...(cookie === undefined ? {} : { cookie }), ...(origin === undefined ? {} : { origin }), ...headers },
+    ...(ca === undefined ? {} : { ca }),
   })
-  atEnd(() => {
+  const forget = atEnd(() => {
     ws.terminate()
   })
+  ws.on('close', forget)
   const client = { ws, ...inbox(ws) }
   await opened(ws)
   return client

@@ -18,13 +18,14 @@ export interface RawRequestOptions {
 /** Connects to 127.0.0.1 and writes `bytes` (a string as latin1, one byte for each character). */
 export function rawRequest(port: number, bytes: string | Uint8Array, options: RawRequestOptions = {}): RawRequest {
   const socket = connect({ port, host: '127.0.0.1', ...options })
-  atEnd(() => socket.destroy())
+  const forget = atEnd(() => socket.destroy())
   let text = ''
   socket.setEncoding('latin1').on('data', (chunk: string) => (text += chunk))
   // A reset is an answer like another: `close` follows.
   socket.on('error', () => undefined)
   const closed = new Promise<void>((resolve) => {
     socket.on('close', () => {
+      forget()
       resolve()
     })
   })

@@ -27,3 +27,6 @@ export function listenersOf(emitter: EventEmitter): Record<string, number> {
 export function textFrame(text: string): string {
   return String.fromCharCode(0x81, 0x80 | text.length) + '\0\0\0\0' + text
 }
+
+/** A close frame as a client sends it, with the code 1000. */
+export const closeFrame = '\x88\x82\0\0\0\0\x03\xe8'
