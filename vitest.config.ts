@@ -25,6 +25,8 @@ export default defineConfig({
     reporters: ['default', new CountsReporter()],
     restoreMocks: true,
     unstubEnvs: true,
+    // A machine may be busy: what is waited for comes, however late. A second, the default, is not always enough.
+    expect: { poll: { timeout: 10_000 } },
     // What only child processes run, the other end of a Redis test or of NODE_DEBUG, does not count.
     coverage: {
       include: ['src/**'],

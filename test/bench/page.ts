@@ -21,13 +21,16 @@ Over TCP no function of the bridge stands out: each of its objects and listeners
 the session's own data first, then an EventEmitter and the state that its connections share.`
 
 export function asPage({ date, machine, command, tables, chart }: Figures): string {
-  const aims = tables.flatMap(({ aims = [] }) => aims)
+  const aims = tables.flatMap(({ title, aims = [] }) => aims.map((aim) => ({ ...aim, what: `${title}: ${aim.what}` })))
   const missed = aims.filter((aim) => !isMet(aim))
   return [
     '# Benchmarks',
     '',
-    `Printed by \`${command}\` on ${date.slice(0, 10)}; it writes this page. Figures of one machine: what carries over to`,
-    'another are the ratios, which are medians of those within single rounds, in which every candidate has its turn.',
+    `Printed on ${date.slice(0, 10)}, and this page written, by`,
+    `\`${command}\`.`,
+    '',
+    'Figures of one machine: what carries over to another are the ratios, which are medians of those within single rounds, in',
+    'which every candidate has its turn.',
     '',
     `> ${machine}`,
     '',
