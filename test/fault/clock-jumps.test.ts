@@ -50,6 +50,17 @@ function jump(random: ReturnType<typeof createRandom>): void {
   vi.setSystemTime(Date.now() + by)
 }
 
+/** A connection each to so many sessions. */
+async function bindAll(
+  store: Store,
+  bind: (sessionID: string) => Promise<Bound>,
+  maxAge: () => number,
+): Promise<Bound[]> {
+  const ids = Array.from({ length: sessions }, (_, index) => `id ${index}`)
+  for (const id of ids) store.set(id, record({}, maxAge()))
+  return await Promise.all(ids.map((id) => bind(id)))
+}
+
 const hasEnded = ({ context }: Bound) => context.ended !== undefined
 
 describe(`a clock that is set forward and back, ${runs} times ${jumpsInARun}`, () => {
@@ -60,12 +71,7 @@ describe(`a clock that is set forward and back, ${runs} times ${jumpsInARun}`, (
       const store = new TtlStore()
       // Nothing but the expiries themselves makes the bridge look.
       const { bridge, bind } = startBridge({ store, revalidateMs: 2 ** 31 - 1, keepAlive: 'never' })
-      const bound: Bound[] = []
-      for (let index = 0; index < sessions; index += 1) {
-        const maxAge = 1_000 + random.below(4 * 60 * minuteMs)
-        store.set(`id ${index}`, record({}, maxAge))
-        bound.push(await bind(`id ${index}`))
-      }
+      const bound = await bindAll(store, bind, () => 1_000 + random.below(4 * 60 * minuteMs))
       for (let jumps = 0; jumps < jumpsInARun; jumps += 1) {
         await pass(random.below(20_000))
         const before = bound.filter(hasEnded).length
@@ -86,11 +92,7 @@ describe(`a clock that is set forward and back, ${runs} times ${jumpsInARun}`, (
     for (let run = 0; run < runs; run += 1) {
       const store = new RemoteStore()
       const { bridge, bind } = startBridge({ store, revalidateMs: 2 ** 31 - 1, keepAlive: 'connected' })
-      const bound: Bound[] = []
-      for (let index = 0; index < sessions; index += 1) {
-        store.set(`id ${index}`, record({}, 5 * minuteMs))
-        bound.push(await bind(`id ${index}`))
-      }
+      const bound = await bindAll(store, bind, () => 5 * minuteMs)
       for (let jumps = 0; jumps < jumpsInARun; jumps += 1) {
         jump(random)
         await pass(minuteMs + random.below(3 * minuteMs))
@@ -106,11 +108,7 @@ describe(`a clock that is set forward and back, ${runs} times ${jumpsInARun}`, (
     for (let run = 0; run < runs; run += 1) {
       const store = new RemoteStore()
       const { bridge, bind } = startBridge({ store, revalidateMs: 30_000, keepAlive: 'never' })
-      const bound: Bound[] = []
-      for (let index = 0; index < sessions; index += 1) {
-        store.set(`id ${index}`, record({}, minuteMs + random.below(20 * minuteMs)))
-        bound.push(await bind(`id ${index}`))
-      }
+      const bound = await bindAll(store, bind, () => minuteMs + random.below(20 * minuteMs))
       for (let jumps = 0; jumps < jumpsInARun; jumps += 1) {
         jump(random)
         await pass(random.below(minuteMs))

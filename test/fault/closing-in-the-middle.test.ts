@@ -72,7 +72,6 @@ function acts(app: App, random: Random, { clients, calls }: Middle): (() => unkn
     () => store.set(anyID(), { cookie: new Cookie(), user: 'ada' }),
     () => bridge.check(),
     () => bridge.disconnect(anyID()),
-    () => call(fetch(`${app.url}/login?name=ada`, { method: 'POST' })),
   ]
 }
 
@@ -100,7 +99,6 @@ async function closeInTheMiddle(app: App, random: Random): Promise<number> {
   // Nothing that the bridge has had holds the server up.
   const gone = once(app.server, 'close')
   app.server.close()
-  app.server.closeIdleConnections()
   for (const { socket } of middle.clients) if (!socket.closed && socket.bytesRead === 0) socket.destroy()
   await until(() => app.wss.clients.size === 0)
   for (const { socket } of middle.clients) socket.destroy()
@@ -132,7 +130,6 @@ describe('bridge.close() in the middle of everything', () => {
         app.store.set(`id ${index}`, { cookie: new Cookie(), user: 'ada' })
       }
       longest = Math.max(longest, await closeInTheMiddle(app, random))
-      await until(() => timers.count === 0)
       expectClosed(app.bridge, app, timers)
       await app.stop()
     }

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { MemoryStore } from 'express-session'
 import { beforeAll, describe, expect, it } from 'vitest'
+import { WebSocket } from 'ws'
 import { createSessionBridge } from 'ws-session-bridge'
 import { atEnd } from '../support/at-end.js'
 import { compiled, forked } from '../support/forked.js'
@@ -60,6 +61,7 @@ describe(`a rolling restart under the traffic of ${clients} clients`, () => {
     const [one, two] = places as [Place, Place]
     const nodes = [await startNode(one), await startNode(two)]
     const { host, ca } = await startBalancer([one.port, two.port])
+    const address = { url: `wss://${host}/`, origin: `https://${host}`, ca, random }
     const signer = createSessionBridge({ session: { store: new MemoryStore(), secret } })
 
     const keyOf = (index: number) => `${redis.prefix}id${index}`
@@ -75,13 +77,39 @@ describe(`a rolling restart under the traffic of ${clients} clients`, () => {
     })
     for (let index = 0; index < clients; index += 1) {
       const cookie = signer.signedCookie(`id${index}`)
-      all.push(new ComingBack({ url: `wss://${host}/`, origin: `https://${host}`, cookie, ca, random }))
+      all.push(new ComingBack({ ...address, cookie }))
       if (index % 50 === 49) await until(() => all.every(({ node }) => node !== undefined))
     }
     const talking = setInterval(() => {
       for (const client of all) if (random.share() < 0.05) client.say('hello')
     }, 50)
     atEnd(() => clearInterval(talking))
+
+    // Others come and go all the time: they are the ones that a node refuses if it goes before the balancer knows.
+    const visitors: ComingBack[] = []
+    await redis.client.set(`${redis.prefix}visitor`, JSON.stringify(recordOf({ user: 'visitor' }, 3_600_000)), {
+      expiration,
+    })
+    const visiting = setInterval(() => {
+      visitors.push(new ComingBack({ ...address, cookie: signer.signedCookie('visitor') }))
+      visitors.at(-50)?.close()
+    }, 20)
+    atEnd(() => {
+      clearInterval(visiting)
+      for (const visitor of visitors) visitor.close()
+    })
+
+    // And some are stuck and answer no close frame, so that it takes its time until the node has closed.
+    const stuck = Array.from({ length: 6 }, () => {
+      const headers = { origin: address.origin, cookie: signer.signedCookie('visitor') }
+      return new WebSocket(address.url, { headers, ca }).on('open', function () {
+        this.pause()
+      })
+    })
+    await Promise.all(stuck.map((ws) => once(ws, 'open')))
+    atEnd(() => {
+      for (const ws of stuck) ws.terminate()
+    })
 
     const loggedOut = new Set<ComingBack>()
     const logOut = async (client: ComingBack) => {
@@ -122,6 +150,7 @@ describe(`a rolling restart under the traffic of ${clients} clients`, () => {
       await until(() => all.every(isBack))
     }
     isOver = true
+    clearInterval(visiting)
     await loggingOut
     await until(() => [...loggedOut].every(({ final }) => final !== undefined))
 
@@ -129,7 +158,7 @@ describe(`a rolling restart under the traffic of ${clients} clients`, () => {
     const there = all.filter((client) => !loggedOut.has(client))
     expect(there.filter(({ node }) => node === undefined)).toEqual([])
     expect([...loggedOut].filter(({ node }) => node !== undefined)).toEqual([])
-    expect(all.flatMap(({ refusals }) => refusals)).toEqual([])
+    expect([...all, ...visitors].flatMap(({ refusals }) => refusals)).toEqual([])
     expect(new Set([...loggedOut].map(({ final }) => final))).toEqual(new Set([4401, 401]))
     // Only the restarts have cut anybody off, and the first attempt after the pause was let in.
     expect(new Set(all.flatMap(({ lost }) => lost))).toEqual(new Set([1001]))
@@ -155,7 +184,7 @@ describe(`a rolling restart under the traffic of ${clients} clients`, () => {
     const atShare = (share: number) => over[Math.floor((over.length - 1) * share)]!.toFixed(0)
     console.log(
       `${restarts} restarts, ${clients} clients: ${returns.length} came back, all at the first attempt, ` +
-        `p50 ${atShare(0.5)}, p99 ${atShare(0.99)}, max ${atShare(1)} ms after their pause; ${loggedOut.size} logged out`,
+        `p50 ${atShare(0.5)}, p99 ${atShare(0.99)}, max ${atShare(1)} ms after their pause; ${loggedOut.size} logged out, ${visitors.length} visitors`,
     )
     await Promise.all(nodes.map(restart))
   })

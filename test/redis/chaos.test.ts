@@ -29,6 +29,8 @@ interface Scene {
   /** Ends connections of clients. */
   killConnections(skipMe: 'yes' | 'no'): Promise<unknown>
   trouble(round: number, below: (limit: number) => number): Promise<void>
+  /** The clients of all servers, a line for each. */
+  clients(): Promise<string>
 }
 
 const scenes: Record<string, () => Promise<Scene>> = {
@@ -44,6 +46,7 @@ const scenes: Record<string, () => Promise<Scene>> = {
       at: { url: server.url },
       http,
       killConnections: (skipMe) => http.sendCommand(['CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', skipMe]),
+      clients: () => http.sendCommand<string>(['CLIENT', 'LIST']),
       async trouble(round, below) {
         if (round % 4 === 0) {
           await server.stop()
@@ -68,6 +71,10 @@ const scenes: Record<string, () => Promise<Scene>> = {
         Promise.all(
           cluster.nodes.map(({ admin }) => admin.sendCommand(['CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', skipMe])),
         ),
+      async clients() {
+        const lists = cluster.nodes.map(({ admin }) => admin.sendCommand<string>(['CLIENT', 'LIST']))
+        return (await Promise.all(lists)).join('\n')
+      },
       async trouble(round, below) {
         const { node: master } = (await cluster.owners())[below(3)]!
         if (round % 3 === 1) {
@@ -95,7 +102,7 @@ describe.each(Object.keys(scenes))('chaos on %s', (name) => {
   it('ends with no stale snapshot and no socket of a gone session', { timeout: chaosMs + 60_000 }, async () => {
     const { share: random, below } = createRandom(seed)
     const prefix = `chaos:${randomUUID()}:`
-    const { at, http, killConnections, trouble } = await scenes[name]!()
+    const { at, http, killConnections, trouble, clients } = await scenes[name]!()
     const startNode = () => startOnRedis({ ...at, store: { prefix }, live: { timeoutMs: 300 } })
     const nodes = [await startNode(), await startNode()]
 
@@ -164,6 +171,15 @@ describe.each(Object.keys(scenes))('chaos on %s', (name) => {
       expect(ended.destroyed).toBeGreaterThan(0)
       expect(ended).toMatchObject({ unverified: 0, forbidden: 0, shutdown: 0 })
       expect(faults).toBe(0)
+    }
+
+    const tracking = async () => (await clients()).split('\n').filter((line) => / flags=\w*t/.test(line)).length
+    await expect.poll(tracking, { timeout: 5_000 }).toBeGreaterThan(0)
+    await Promise.all(nodes.map((node) => node.stop()))
+    await expect.poll(tracking).toBe(0)
+    for (const { bridge, server } of nodes) {
+      expect(bridge.stats()).toMatchObject({ pending: 0, sockets: 0, sessions: 0 })
+      expect(server.listenerCount('upgrade')).toBe(0)
     }
   })
 })
