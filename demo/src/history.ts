@@ -10,6 +10,8 @@ import type { Nodes } from './nodes.js'
 const everyMs = 1_000
 const mostSamples = 60
 
+const nothingYet = { accepted: 0, refused: {}, ended: {} }
+
 /** Takes a sample a second. */
 export class History {
   readonly #nodes: Nodes
@@ -38,7 +40,9 @@ export class History {
     const sample = { at: Date.now(), accepted: 0, refused: {}, ended: {}, pending: 0 }
     for (const { node, startedAt, stats } of this.#nodes.known()) {
       const key = `${node} ${startedAt}`
-      const before = this.#counted.get(key) ?? stats
+      // What a node that has just started says first has all happened in this minute; another's may be from days ago.
+      const isYoung = sample.at - startedAt < mostSamples * everyMs
+      const before = this.#counted.get(key) ?? (isYoung ? nothingYet : stats)
       this.#counted.set(key, stats)
       sample.accepted += stats.accepted - before.accepted
       sample.pending += stats.pending
