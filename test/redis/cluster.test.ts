@@ -269,7 +269,7 @@ describe('a master that is gone', () => {
     for (const { context } of elsewhere) context.on('change', (...change) => told.push(change))
 
     // What the replica does not get to know any more: it hangs, and what was on its way to it is thrown away.
-    await victim.admin.sendCommand(['WAIT', '1', '0'])
+    await cluster.caughtUp(replica, victim)
     replica.server.kill('SIGSTOP')
     await victim.admin.sendCommand(['CLIENT', 'KILL', 'TYPE', 'replica'])
     const lost = [...(await connected(app, [late])), await apps[1]!.connect(late)]
@@ -281,6 +281,7 @@ describe('a master that is gone', () => {
     await app.connect(elsewhere[0]!.context.sessionID)
     await cluster.failedOver()
     for (const { ended } of lost) expect((await ended).reason).toBe('destroyed')
+    expect(await Promise.all(ids.map((id) => replica.admin.exists(app.keyOf(id))))).toEqual(ids.map(() => 1))
     for (const { context } of [...sockets, ...elsewhere]) expect(context.ended).toBeUndefined()
     expect(told).toEqual([])
     await expect

@@ -88,6 +88,11 @@ export async function spawnRedisCluster() {
     async restart(node: ClusterNode): Promise<void> {
       node.server = await spawnRedisServer({ port: node.port, args: argumentsOf(node as StartedNode) })
     },
+    /** Resolves when a replica has all that its master has written so far. */
+    async caughtUp({ admin: replica }: ClusterNode, { admin: master }: ClusterNode): Promise<void> {
+      const offset = await offsetOf(master, 'master_repl_offset')
+      await until('the replica has caught up', async () => (await offsetOf(replica, 'slave_repl_offset')) >= offset)
+    },
     /** A replica takes over from its master in good order, when it has caught up with it. */
     async takeOver({ admin }: ClusterNode): Promise<void> {
       await until('the replica follows', () => follows(admin))
@@ -190,6 +195,10 @@ async function knows(admin: ClusterNode['admin'], fact: string): Promise<boolean
 
 async function follows(admin: ClusterNode['admin']): Promise<boolean> {
   return (await admin.info('replication')).includes('master_link_status:up')
+}
+
+async function offsetOf(admin: ClusterNode['admin'], name: string): Promise<number> {
+  return Number(new RegExp(`${name}:(\\d+)`).exec(await admin.info('replication'))?.[1])
 }
 
 async function everyNode<N extends ClusterNode>(nodes: readonly N[], holds: (node: N) => Promise<boolean>) {
