@@ -128,10 +128,16 @@ export class Operations implements SessionActions {
 
   /** Nothing works any more once what has begun is done. */
   async close(): Promise<void> {
+    await this.#done()
+    this.#closed = true
+    // Some have begun while the others were waited for. No more do now, or somebody who never stops would hold up the end.
+    await this.#done()
+  }
+
+  async #done(): Promise<void> {
     await this.#writer.idle()
     // Not for checks: one that hangs would hold up the end, and nobody waits for its answer.
     await Promise.allSettled(this.#underWay)
-    this.#closed = true
   }
 
   async #tracked<T>(work: Promise<T>): Promise<T> {

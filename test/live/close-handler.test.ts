@@ -4,7 +4,7 @@ import { SessionEndedError, StoreUnavailableError, type SessionContext, type Ses
 import { startApp, type App } from '../support/app.js'
 import { atEnd } from '../support/at-end.js'
 import { gatedStore } from '../support/gate.js'
-import { rest } from './bound.js'
+import { record, rest, startBridge } from './bound.js'
 import { connect, endOf, sessionIDOf } from './connected.js'
 
 interface Written {
@@ -51,6 +51,28 @@ describe('writing in a close handler', () => {
     // The context keeps what was there at the end.
     expect(context.session).toMatchObject({ user: 'ada' })
     expect(context.session.role).toBeUndefined()
+  })
+
+  /* close() waited for the writes that it found. One that came while it did so was cut off, or went on after the end. */
+  it('works while close() waits for another write, and close() waits for this one, too', async () => {
+    const { store, hold } = gatedStore(new MemoryStore())
+    const { bridge } = startBridge({ store })
+    for (const id of ['first', 'second']) store.set(id, record())
+    const [first, second] = [hold('set', 'answer'), hold('set', 'answer')]
+    const writes = [bridge.update('first', (draft) => void (draft.role = 'was here'))]
+    await first.arrived
+    let isClosed = false as boolean
+    const closed = bridge.close().then(() => (isClosed = true))
+    await rest()
+    writes.push(bridge.update('second', (draft) => void (draft.role = 'was here')))
+    await second.arrived
+    first.open()
+    await rest()
+    expect(isClosed).toBe(false)
+    await expect(bridge.update('second', () => undefined)).rejects.toThrow(StoreUnavailableError)
+    second.open()
+    await closed
+    expect(await Promise.all(writes)).toMatchObject([{ role: 'was here' }, { role: 'was here' }])
   })
 
   it('works after shutdown, and close() waits for it', async () => {
