@@ -134,6 +134,8 @@ export class Cluster implements Deployment {
   #serverAt(address: string): Server {
     const known = this.#servers.get(address)
     if (known !== undefined) return known
+    // An answer that was on its way when it was closed may name one more node.
+    if (this.#closed) throw new StoreUnavailableError('The bridge is closed.')
     const { options } = this.#placeAt(address)
     const server = new Server(options, this.#listenerAt(address), readOneByOne)
     this.#servers.set(address, server)
