@@ -150,4 +150,8 @@ describe('the answer of a node', () => {
     expect(partsOf('::1:7000', 'x:1')).toEqual({ host: '::1', port: 7000 })
     expect(partsOf(':7000', '::1:1')).toEqual({ host: '::1', port: 7000 })
   })
+
+  it.each([':7000', '?:7000'])('sends on to its own host where it names none: %s', (address) => {
+    expect(partsOf(address, '10.0.0.1:7001')).toEqual({ host: '10.0.0.1', port: 7000 })
+  })
 })
