@@ -65,7 +65,9 @@ export class Cluster implements Deployment {
   }
 
   isReady(key: string): boolean {
-    if (!this.#cluster.isReady) return false
+    // redis 6.0 has only the second.
+    const { isReady, isOpen } = this.#cluster as { readonly isReady?: boolean; readonly isOpen: boolean }
+    if (!(isReady ?? isOpen)) return false
     const shard = this.#cluster.slots[slotOf(this.keyPrefix + key)]
     // A node that was never used is connected to for the command (node-redis, `minimizeConnections`).
     return shard !== undefined && shard.master.client?.isReady !== false
