@@ -42,18 +42,17 @@ export function movedBetween(before: Owners, after: Owners): Set<number> {
   return moved
 }
 
-/** `host:port` of an address, which may be that of an IPv6 host; without a host it is the other one's. */
+/** `host:port` of an address, which may be that of an IPv6 host; without a host, or with `?`, it is the other one's. */
 export function partsOf(address: string, answeredBy: string): { host: string; port: number } {
   const colon = address.lastIndexOf(':')
   const host = address.slice(0, colon)
   return {
-    host: host === '' ? answeredBy.slice(0, answeredBy.lastIndexOf(':')) : host,
+    host: host === '' || host === '?' ? answeredBy.slice(0, answeredBy.lastIndexOf(':')) : host,
     port: Number(address.slice(colon + 1)),
   }
 }
 
 function addressOf({ host, port }: NodeAddress, answeredBy: string): string {
-  const known = host === null || host === '?' ? '' : host
-  const parts = partsOf(`${known}:${String(port)}`, answeredBy)
+  const parts = partsOf(`${host ?? ''}:${String(port)}`, answeredBy)
   return `${parts.host}:${String(parts.port)}`
 }

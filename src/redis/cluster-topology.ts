@@ -69,6 +69,8 @@ export class ClusterTopology {
     let answered = false
     for (const address of this.#inOrderOfAsking(first)) {
       const answer = await this.#ask(address)
+      // To ask the next one would open a connection that nobody closes.
+      if (this.#closed) return
       answered ||= answer !== undefined
       if (answer?.isSound !== true) continue
       this.#take(ownersOf(answer.ranges, address, this.#owners), replicasIn(answer.ranges, address))

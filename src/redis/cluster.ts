@@ -36,6 +36,8 @@ export class Cluster implements Deployment {
   readonly #listener: DeploymentListener
   readonly #topology: ClusterTopology
   readonly #servers = new Map<string, Server>()
+  /** Where a node has sent on to for a slot that it owned by what was known: keys of it are announced there by now. */
+  readonly #sentOn = new Map<number, string>()
   /** Any node's client: all have the same settings but for their addresses. */
   #pattern: RedisClient | undefined
   #refused = false
@@ -55,6 +57,7 @@ export class Cluster implements Deployment {
       ask: (address, send) => this.#serverAt(address).ask(send),
       onKnown: (moved, replicas) => {
         this.#retire(replicas)
+        for (const slot of moved) this.#sentOn.delete(slot)
         // Their new owners know nothing of what was read elsewhere, and announce none of it.
         if (moved.size > 0) listener.onMissed((key) => moved.has(slotOf(key)))
       },
@@ -62,7 +65,9 @@ export class Cluster implements Deployment {
   }
 
   isReady(key: string): boolean {
-    if (!this.#cluster.isReady) return false
+    // redis 6.0 has only the second.
+    const { isReady, isOpen } = this.#cluster as { readonly isReady?: boolean; readonly isOpen: boolean }
+    if (!(isReady ?? isOpen)) return false
     const shard = this.#cluster.slots[slotOf(this.keyPrefix + key)]
     // A node that was never used is connected to for the command (node-redis, `minimizeConnections`).
     return shard !== undefined && shard.master.client?.isReady !== false
@@ -81,6 +86,7 @@ export class Cluster implements Deployment {
           if (!redirection.asking) this.#topology.refresh(address)
           address = completed(redirection.address, address)
           asking = redirection.asking
+          this.#sentOn.set(slotOf(this.keyPrefix + key), address)
         } else if (error instanceof RetiredError) {
           address = await this.#addressOf(key)
           asking = false
@@ -130,6 +136,8 @@ export class Cluster implements Deployment {
   #serverAt(address: string): Server {
     const known = this.#servers.get(address)
     if (known !== undefined) return known
+    // An answer that was on its way when it was closed may name one more node.
+    if (this.#closed) throw new StoreUnavailableError('The bridge is closed.')
     const { options } = this.#placeAt(address)
     const server = new Server(options, this.#listenerAt(address), readOneByOne)
     this.#servers.set(address, server)
@@ -151,7 +159,7 @@ export class Cluster implements Deployment {
     return {
       onInvalidate: this.#listener.onInvalidate,
       onMissed: () => {
-        this.#listener.onMissed((key) => this.#topology.ownerOf(slotOf(key)) === address)
+        this.#missedAt(address)
       },
       onRefused: (error) => {
         if (!this.#refused) this.#listener.onRefused(error)
@@ -164,12 +172,20 @@ export class Cluster implements Deployment {
     }
   }
 
+  #missedAt(address: string): void {
+    this.#listener.onMissed((key) => {
+      const slot = slotOf(key)
+      return this.#topology.ownerOf(slot) === address || this.#sentOn.get(slot) === address
+    })
+  }
+
   /* A node without slots may be about to get some, and have keys of theirs already: it is left alone while it is there. */
   #retire(replicas: ReadonlySet<string>): void {
     for (const [address, server] of this.#servers) {
       if (this.#topology.owns(address) || (server.isOpen && !replicas.has(address))) continue
       this.#servers.delete(address)
       void server.close(new RetiredError())
+      this.#missedAt(address)
     }
   }
 }

@@ -18,6 +18,8 @@ export class SentinelMaster implements Deployment {
   readonly #limits: CallLimits
   readonly #listener: DeploymentListener
   #server: Server | undefined
+  /** While the Sentinels look for a master, node-redis keeps whoever asks, however long: one asks for all. */
+  #asking: Promise<Place> | undefined
   #closed = false
 
   constructor(sentinel: RedisSentinelType, limits: CallLimits, listener: DeploymentListener) {
@@ -69,7 +71,10 @@ export class SentinelMaster implements Deployment {
 
   async #current(): Promise<Server> {
     if (this.#server !== undefined) return this.#server
-    const { options } = await this.placeOf()
+    this.#asking ??= this.placeOf().finally(() => {
+      this.#asking = undefined
+    })
+    const { options } = await this.#asking
     if (this.#closed) throw new StoreUnavailableError('The bridge is closed.')
     this.#server ??= new Server(options, this.#listener)
     return this.#server

@@ -16,7 +16,7 @@ const nodeOf = (address: string) => ({ host: address.split(':')[0]!, port: Numbe
 
 /** A topology whose client knows `a:1` for the lower half and `b:2` for the upper, and whose nodes say what they are told to. */
 function startTopology() {
-  const nodes = new Map<string, Node | Error>()
+  const nodes = new Map<string, Node | Error | Promise<Error>>()
   const client = Array.from({ length: slotCount }, (_, slot) => ({ master: { address: slot < 8192 ? 'a:1' : 'b:2' } }))
   const asked: string[] = []
   const known = vi.fn<(moved: ReadonlySet<number>, replicas: ReadonlySet<string>) => void>()
@@ -25,7 +25,7 @@ function startTopology() {
     isOpen: (address) => address === 'b:2',
     async ask(address, send) {
       asked.push(address)
-      const node = nodes.get(address) ?? new Error('nobody there')
+      const node = (await nodes.get(address)) ?? new Error('nobody there')
       if (node instanceof Error) throw node
       const ranges = node.owns.map(([from, to, owner]) => ({
         from,
@@ -116,6 +116,17 @@ describe('what is known of a Cluster', () => {
     await done
     expect(asked).toEqual(['b:2'])
   })
+
+  it('is asked of nobody any more once it is closed, not even if an answer was on its way', async () => {
+    const { topology, nodes, asked } = startTopology()
+    let fail!: (error: Error) => void
+    nodes.set('b:2', new Promise((resolve) => (fail = resolve)))
+    topology.refresh()
+    topology.close()
+    fail(new Error('the connection was closed'))
+    await new Promise(setImmediate)
+    expect(asked).toEqual(['b:2'])
+  })
 })
 
 describe('the answer of a node', () => {
@@ -138,5 +149,9 @@ describe('the answer of a node', () => {
   it('may have an IPv6 address', () => {
     expect(partsOf('::1:7000', 'x:1')).toEqual({ host: '::1', port: 7000 })
     expect(partsOf(':7000', '::1:1')).toEqual({ host: '::1', port: 7000 })
+  })
+
+  it.each([':7000', '?:7000'])('sends on to its own host where it names none: %s', (address) => {
+    expect(partsOf(address, '10.0.0.1:7001')).toEqual({ host: '10.0.0.1', port: 7000 })
   })
 })

@@ -252,6 +252,26 @@ describe('slots that move', () => {
     expect(socket.context.session).toMatchObject({ user: 'bob', views: 7 })
     await hears(app, socket, 'ada')
   })
+
+  it('are looked at again when the connection to where they are going is lost before they have arrived', async () => {
+    const cluster = await startRedisCluster()
+    const { app, masters, idsOn } = await startApps(cluster, 1)
+    const [from, to] = masters as [ClusterNode, ClusterNode]
+    const [id] = (await idsOn(from, 1)) as [string]
+    const [socket] = (await connected(app, [id])) as [Awaited<ReturnType<App['connect']>>]
+    await cluster.moveSlot(await cluster.slotOfKey(app.keyOf(id)), from, to, async () => {
+      await hears(app, socket, 'eve')
+      const list = (await to.admin.sendCommand<string>(['CLIENT', 'LIST', 'TYPE', 'normal'])).split('\n')
+      const tracking = /id=(\d+) /.exec(list.find((line) => / flags=\w*t/.test(line))!)![1]!
+      // In one go, so that nobody hears of the end.
+      await Promise.all([
+        to.admin.sendCommand(['CLIENT', 'KILL', 'ID', tracking]),
+        to.admin.sendCommand(['ASKING']),
+        to.admin.del(app.keyOf(id)),
+      ])
+      await expect.poll(() => socket.context.ended?.reason, { timeout: 5_000 }).toBe('destroyed')
+    })
+  })
 })
 
 describe('a master that is gone', () => {
