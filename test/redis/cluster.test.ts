@@ -3,7 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { RedisStore } from 'connect-redis'
 import { createCluster } from 'redis'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { redisLiveStore } from 'ws-session-bridge/redis'
+import { redisLiveStore, type RedisLiveStoreOptions } from 'ws-session-bridge/redis'
 import { slotOf } from '../../src/redis/key-slot.js'
 import { atEnd } from '../support/at-end.js'
 import { startApp } from '../support/app.js'
@@ -18,10 +18,10 @@ type App = Awaited<ReturnType<typeof startOnRedis>>
 const timeoutMs = 300
 
 /** Apps on one Cluster with the same sessions, and IDs of sessions by the master that holds them. */
-async function startApps(cluster: RedisCluster, count: number) {
+async function startApps(cluster: RedisCluster, count: number, live: RedisLiveStoreOptions = { timeoutMs }) {
   const prefix = `test:${randomUUID()}:`
   const apps = await Promise.all(
-    Array.from({ length: count }, () => startOnRedis({ cluster, store: { prefix }, live: { timeoutMs } })),
+    Array.from({ length: count }, () => startOnRedis({ cluster, store: { prefix }, live })),
   )
   const masters = [...new Set(await Promise.all(anyIDs(30).map((id) => cluster.masterOf(prefix + id))))]
   const idsOn = async (master: ClusterNode, wanted: number) => {
@@ -205,7 +205,7 @@ describe('a Cluster in order', () => {
 describe('slots that move', () => {
   it('take their sessions along: nothing is lost that is written before, meanwhile and after', async () => {
     const cluster = await startRedisCluster()
-    const { apps, app, masters, idsOn } = await startApps(cluster, 2)
+    const { apps, app, masters, idsOn } = await startApps(cluster, 2, {})
     const [from, to] = masters as [ClusterNode, ClusterNode]
     const ids = await idsOn(from, 8)
     const sockets = await connected(app, ids)
@@ -238,7 +238,7 @@ describe('slots that move', () => {
 
   it('are heard of while they are on their way, of sessions that have arrived and of those that have not', async () => {
     const cluster = await startRedisCluster()
-    const { app, masters, idsOn } = await startApps(cluster, 1)
+    const { app, masters, idsOn } = await startApps(cluster, 1, {})
     const [from, to] = masters as [ClusterNode, ClusterNode]
     const [id] = (await idsOn(from, 1)) as [string]
     const [socket] = (await connected(app, [id])) as [Awaited<ReturnType<App['connect']>>]
@@ -255,7 +255,7 @@ describe('slots that move', () => {
 
   it('are looked at again when the connection to where they are going is lost before they have arrived', async () => {
     const cluster = await startRedisCluster()
-    const { app, masters, idsOn } = await startApps(cluster, 1)
+    const { app, masters, idsOn } = await startApps(cluster, 1, {})
     const [from, to] = masters as [ClusterNode, ClusterNode]
     const [id] = (await idsOn(from, 1)) as [string]
     const [socket] = (await connected(app, [id])) as [Awaited<ReturnType<App['connect']>>]
