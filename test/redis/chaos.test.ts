@@ -91,8 +91,11 @@ const scenes: Record<string, () => Promise<Scene>> = {
         } else {
           const other = (await cluster.owners()).map(({ node }) => node).find((node) => node !== master)!
           const [slot] = await cluster.slotsOf(master)
-          // A failover of the round before may have taken them all since.
-          if (slot !== undefined) await cluster.moveSlot(slot, master, other, () => pause(below(100)))
+          // A failover of the round before may have taken them all since, or may be going on: then the slot stays where it is.
+          if (slot === undefined) return
+          await cluster
+            .moveSlot(slot, master, other, () => pause(below(100)))
+            .catch(() => cluster.leaveSlot(slot, master, other))
         }
       },
     }

@@ -71,6 +71,11 @@ export async function spawnRedisCluster() {
       await halfway?.()
       for (const { admin } of [to, from]) await admin.sendCommand(['CLUSTER', 'SETSLOT', String(slot), 'NODE', to.id])
     },
+    /** Calls a move off. What has been moved is lost, as to the Cluster it is where it does not belong. */
+    async leaveSlot(slot: number, ...parties: readonly ClusterNode[]): Promise<void> {
+      const settle = ({ admin }: ClusterNode) => admin.sendCommand(['CLUSTER', 'SETSLOT', String(slot), 'STABLE'])
+      await Promise.allSettled(parties.map(settle))
+    },
     /** Resolves when a replica has taken the place of every master that is gone. */
     async failedOver(): Promise<void> {
       await until('a replica took over', async () => {
