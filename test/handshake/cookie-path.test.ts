@@ -47,6 +47,20 @@ describe('cookie, its path', () => {
     expect(app.refusals[1]).toMatchObject({ reason: 'no-session' })
   })
 
+  it.each(['//[', '*', 'mailto:app', '/app#fragment'])(
+    'is no-cookie and no fault where %s has no path',
+    async (url) => {
+      const store = new AskedStore()
+      const bridge = createSessionBridge({ session: { secret: 'a secret', cookie: { path: '/app' }, store } })
+      const faults: unknown[] = []
+      bridge.on('fault', (error) => faults.push(error))
+      const verdict = await bridge.authenticate(requestWith({ cookie: bridge.signedCookie('id') }, url))
+      expect(verdict).toMatchObject({ accepted: false, refusal: { reason: 'no-cookie' } })
+      expect(faults).toEqual([])
+      expect(store.asked).toBeUndefined()
+    },
+  )
+
   it('is compared with the whole path where a router has shortened it', async () => {
     const app = await startApp({ session: { cookie: { path: '/app' } } })
     const verdicts: Verdict[] = []

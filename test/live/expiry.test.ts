@@ -1,7 +1,9 @@
 import { MemoryStore } from 'express-session'
 import { describe, expect, it, vi } from 'vitest'
+import type { Authorize } from 'ws-session-bridge'
 import { startApp } from '../support/app.js'
 import { atEnd } from '../support/at-end.js'
+import { createGate } from '../support/gate.js'
 import { PlainConnection, record, rest, startBridge, stopClocks, until } from './bound.js'
 import { ByHandLiveStore, stored } from './by-hand-live-store.js'
 import { connect } from './connected.js'
@@ -162,6 +164,27 @@ describe('the time to look at a session', () => {
     await pass(3_600_000 * 24, 3_600_000)
     expect(context.ended).toBeUndefined()
     expect(get).not.toHaveBeenCalled()
+  })
+
+  it('is none for a session whose last socket has closed while authorize was asked about it', async () => {
+    const pass = stopClocks()
+    const gate = createGate()
+    // A request comes with the handshake alone.
+    const authorize = vi.fn<Authorize>((_session, request) => request !== undefined || gate.wait().then(() => true))
+    const { bridge, store, bind } = startBridge({ authorize })
+    store.set('id', record({ role: 'admin' }, 3_600_000))
+    const { connection } = await bind('id')
+    await rest()
+    store.set('id', record({ role: 'guest' }, 3_600_000))
+    await rest()
+    expect(authorize).toHaveBeenCalledTimes(2)
+    connection.disappear()
+    gate.open()
+    await rest()
+    // The timer that is armed already sleeps for half a minute, and finds nothing to wait for.
+    await pass(30_000)
+    expect(bridge.stats()).toMatchObject({ sockets: 0, sessions: 0 })
+    expect(vi.getTimerCount()).toBe(0)
   })
 })
 

@@ -91,14 +91,27 @@ describe('disconnect()', () => {
     expect(bridge.stats().sockets).toBe(1)
   })
 
+  it.each([1000, 1003, 1007, 1014, 3000, 4999])(
+    'closes with %i, the first or last of those that may be sent',
+    async (code) => {
+      const { bridge, store, bind } = startBridge()
+      store.set('id', record())
+      const { connection, context } = await bind('id')
+      expect(bridge.disconnect('id', { code })).toBe(1)
+      expect(connection.closings).toEqual([{ code, reason: 'disconnected' }])
+      expect(context.ended).toEqual({ reason: 'disconnected', code })
+    },
+  )
+
   it('throws a TypeError for a reason over 123 bytes, counted in UTF-8, and for one that is no string', async () => {
     const { bridge, store, bind } = startBridge()
     store.set('id', record())
     const { connection } = await bind('id')
     expect(() => bridge.disconnect('id', { reason: 'ü'.repeat(62) })).toThrow(TypeError)
     expect(() => bridge.disconnect('id', { reason: 1 as never })).toThrow(TypeError)
-    expect(bridge.disconnect('id', { reason: 'ü'.repeat(61) })).toBe(1)
-    expect(connection.closings).toEqual([{ code: 1008, reason: 'ü'.repeat(61) }])
+    const longest = `${'ü'.repeat(61)}!`
+    expect(bridge.disconnect('id', { reason: longest })).toBe(1)
+    expect(connection.closings).toEqual([{ code: 1008, reason: longest }])
   })
 
   it('throws a TypeError that says what to pass where neither an ID nor a function is', () => {

@@ -120,6 +120,18 @@ describe('revalidation', () => {
     expect([...asked]).toEqual([['late', 1]])
   })
 
+  it('begins anew when a session comes after the last one has left', async () => {
+    const { store, bound, bind, asked, pass } = await startMany(3)
+    await pass(periodMs / 2)
+    for (const { connection } of bound) connection.disappear()
+    store.set('late', record())
+    await bind('late')
+    await rest()
+    asked.clear()
+    await pass(periodMs)
+    expect([...asked]).toEqual([['late', 1]])
+  })
+
   it('makes one check of many reports that come together', async () => {
     const { bridge, asked } = await startMany(1)
     for (let report = 0; report < 100; report += 1) bridge.check('id 0')

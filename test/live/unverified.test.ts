@@ -104,6 +104,28 @@ describe('a store that is away', () => {
     })
   })
 
+  it.each([
+    { chance: 0, pauses: [50, 100, 200, 400, 800, 1_600, 3_200, 5_000, 5_000] },
+    { chance: 1, pauses: [100, 200, 400, 800, 1_600, 3_200, 6_400, 10_000, 10_000] },
+  ])(
+    'is asked again after pauses that double up to ten seconds, of which chance ($chance) leaves half or more',
+    async ({ chance, pauses }) => {
+      vi.spyOn(Math, 'random').mockReturnValue(chance)
+      const { bridge, goesAway, failing } = await startWith(failures[0]![1])
+      goesAway()
+      const askedAt: number[] = []
+      failing.mockImplementation((...args) => {
+        askedAt.push(Date.now())
+        return failures[0]![1](...args)
+      })
+      bridge.check('id')
+      await rest()
+      await pass(33_000, 50)
+      const found = askedAt.slice(1).map((at, index) => at - askedAt[index]!)
+      expect(found.slice(0, pauses.length)).toEqual(pauses)
+    },
+  )
+
   it('starts a new count when it was back in between', async () => {
     const { bridge, context, goesAway, comesBack } = await startWith(failures[0]![1])
     goesAway()
