@@ -1,7 +1,15 @@
 import { once } from 'node:events'
 import { MemoryStore, type SessionData } from 'express-session'
 import { beforeAll, describe, expect, it, vi } from 'vitest'
-import { createSessionBridge, StoreUnavailableError, type LiveStore, type StoredSession } from 'ws-session-bridge'
+import {
+  createSessionBridge,
+  StoreUnavailableError,
+  type LiveStore,
+  type RefusalReason,
+  type StoredSession,
+} from 'ws-session-bridge'
+import { record, until } from '../live/bound.js'
+import { ByHandLiveStore, stored, type PendingGet } from '../live/by-hand-live-store.js'
 import { startApp, type App } from '../support/app.js'
 import { atEnd } from '../support/at-end.js'
 import { open, refused } from '../support/client.js'
@@ -175,5 +183,24 @@ describe('handshake, maxSocketsPerSession', () => {
       accepted: false,
       refusal: { reason: 'too-many-sockets', status: 429 },
     })
+  })
+})
+
+describe('a refusal that comes after the session was watched', () => {
+  it.each<[string, RefusalReason, (get: PendingGet) => void]>([
+    ['is not in the store', 'no-session', (get) => get.answer(undefined)],
+    ['has expired', 'session-expired', (get) => get.answer(stored(record(), 1))],
+    ['cannot be read', 'store-failed', (get) => get.fail(new Error('down'))],
+    ['is not permitted', 'forbidden', (get) => get.answer(stored(record()))],
+  ])('lets go of it: it %s', async (_what, reason, settle) => {
+    const live = new ByHandLiveStore()
+    const app = await startApp({ bridge: { live, authorize: () => false } })
+    const refusal = refused(app.wsUrl, { cookie: app.bridge.signedCookie('id') })
+    await until(() => live.gets.length === 1)
+    expect([...live.watched]).toEqual([['id', 1]])
+    settle(live.gets[0]!)
+    await refusal
+    expect(app.refusals).toMatchObject([{ reason }])
+    await until(() => live.watched.size === 0)
   })
 })
