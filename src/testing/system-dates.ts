@@ -8,7 +8,7 @@ import type { Clock } from '../clock.js'
 import { dated, dateOf, plain, type TestStore } from './test-store.js'
 
 /** How old a date made of `maxAge` may be that is still taken for one of now, in ms. */
-const freshMs = 5_000
+const freshMs = 1_000
 
 /** Has the store take sessions as express-session and other programs hand them in. */
 export function takeSystemDates(store: TestStore, clock: Clock): void {

@@ -77,8 +77,8 @@ describe('a Cluster in order', () => {
     for (const master of masters) {
       const [id, short] = (await idsOn(master, 2)) as [string, string]
       await one.put(id, { user: 'ada' }, { px: 20_000 })
-      await one.put(short, { user: 'ada' }, { px: 300 })
       const sockets = [await one.connect(id), await two.connect(id)]
+      await one.put(short, { user: 'ada' }, { px: 1_500 })
       const expiring = [await one.connect(short), await two.connect(short)]
 
       const changed = sockets.map(({ nextChange }) => nextChange())
