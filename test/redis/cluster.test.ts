@@ -89,7 +89,8 @@ describe('a Cluster in order', () => {
 
       await sockets[1]!.context.destroy()
       for (const { ended } of sockets) expect((await ended).reason).toBe('destroyed')
-      for (const { ended } of expiring) expect((await ended).reason).toBe('expired')
+      // Redis' own clock may be a moment ahead: then it is told as destroyed.
+      for (const { ended } of expiring) expect((await ended).code).toBe(4401)
     }
     for (const app of apps) expect(app.faults).toEqual([])
   })
