@@ -211,13 +211,14 @@ describe('all timers together', () => {
   })
 
   it('hold no process open', async () => {
-    const before = process.getActiveResourcesInfo().filter((resource) => resource === 'Timeout').length
+    const timers = watchTimers()
     const { store, bind } = startBridge({ store: new MemoryStore() })
     for (let index = 0; index < 10; index += 1) {
       store.set(`id ${index}`, record({}, 60_000))
       await bind(`id ${index}`)
     }
-    expect(process.getActiveResourcesInfo().filter((resource) => resource === 'Timeout')).toHaveLength(before)
+    expect(timers.count).toBeGreaterThan(0)
+    expect(timers.referenced).toBe(0)
   })
 })
 

@@ -4,17 +4,19 @@ import { atEnd } from '../support/at-end.js'
 
 export interface OpenTimers {
   readonly count: number
+  /** Those of them that keep the process running. */
+  readonly referenced: number
   /** All that were ever set. */
   readonly set: number
 }
 
 export function watchTimers(): OpenTimers {
-  const open = new Set<number>()
+  const open = new Map<number, NodeJS.Timeout>()
   let set = 0
   const hook = createHook({
-    init(asyncID, type) {
+    init(asyncID, type, _trigger, resource) {
       if (type !== 'Timeout') return
-      open.add(asyncID)
+      open.set(asyncID, resource as NodeJS.Timeout)
       set += 1
     },
     destroy(asyncID) {
@@ -25,6 +27,9 @@ export function watchTimers(): OpenTimers {
   return {
     get count() {
       return open.size
+    },
+    get referenced() {
+      return [...open.values()].filter((timer) => timer.hasRef()).length
     },
     get set() {
       return set

@@ -7,6 +7,7 @@ import { createTestBridge, type TestBridgeOptions, type TestUpgradeOptions } fro
 import type { SessionContext } from 'ws-session-bridge'
 import { atEnd } from '../support/at-end.js'
 import { createGate } from '../support/gate.js'
+import { watchHandles } from './opened-handles.js'
 import { startTestBridge } from './test-bridge.js'
 
 describe('an upgrade without a port', () => {
@@ -23,10 +24,9 @@ describe('an upgrade without a port', () => {
 
   it('opens no port and no connection of the system', async () => {
     const { cookie, upgrade, server } = await startTestBridge()
-    const handles = () => process.getActiveResourcesInfo().filter((name) => /TCP|Server/.test(name)).length
-    const before = handles()
+    const handles = watchHandles()
     await upgrade(cookie({ user: 'Ada' }))
-    expect(handles()).toBe(before)
+    expect(handles).toEqual([])
     expect(server.listening).toBe(false)
   })
 
