@@ -61,8 +61,8 @@ export class Registry {
   hold(sessionID: string): LiveSession {
     let live = this.#sessions.get(sessionID)
     if (live === undefined) {
-      live = new LiveSession(sessionID)
-      this.#sessions.set(sessionID, live)
+      live = new LiveSession(flat(sessionID))
+      this.#sessions.set(live.sessionID, live)
       this.#listener.onEnter(live)
     }
     live.handshakes += 1
@@ -114,4 +114,9 @@ export class Registry {
     this.#sessions.delete(live.sessionID)
     this.#listener.onLeave(live)
   }
+}
+
+/* A copy of its own: cut out of a Cookie header, a session ID would keep all of the header for as long as it is kept itself. */
+function flat(sessionID: string): string {
+  return Buffer.from(sessionID).toString()
 }

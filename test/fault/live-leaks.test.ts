@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { WebSocket } from 'ws'
-import { rest, until } from '../live/bound.js'
+import { record, rest, startBridge, until } from '../live/bound.js'
+import { TtlStore } from '../live/ttl-store.js'
 import { startApp } from '../support/app.js'
 import { heapUsed } from '../support/heap.js'
 
@@ -57,5 +58,23 @@ describe('what a context keeps', () => {
     expect(app.bridge.stats().sockets).toBe(50)
     expect(left).toBeLessThanOrEqual(5)
     for (const ws of sockets) ws.terminate()
+  })
+
+  it('is not the Cookie header that its session ID was cut out of', async () => {
+    const sessions = new TtlStore()
+    const { bridge, bind } = startBridge({ store: sessions })
+    const others = 'a'.repeat(100_000)
+    // As some clients write it: unescaped, so that the ID is a part of the header itself.
+    const signed = bridge.signedCookie.bind(bridge)
+    bridge.signedCookie = (sessionID) => `others=${others}; ${decodeURIComponent(signed(sessionID))}`
+    const before = heapUsed()
+    for (let index = 0; index < 200; index += 1) {
+      const sessionID = `a session ID of the usual length ${index}`
+      sessions.data.set(sessionID, { json: JSON.stringify(record()), expiresAt: Infinity })
+      await bind(sessionID)
+    }
+    await collected()
+    expect(bridge.stats().sessions).toBe(200)
+    expect(heapUsed() - before).toBeLessThan(200 * others.length * 0.1)
   })
 })
