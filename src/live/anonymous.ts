@@ -5,9 +5,8 @@
 import type { WebSocket } from 'ws'
 
 import type { SessionEnd } from '../verdict.js'
-import type { Closable, ClosingConnections } from './closing.js'
+import type { ClosingConnections } from './closing.js'
 import { shutGate, type BoundConnection } from './connection.js'
-import type { Waiting } from '../store/deadline-queue.js'
 import { inSlices } from '../store/slices.js'
 
 /** A connection without a session that is no `ws` socket. */
@@ -19,7 +18,7 @@ export interface AnonymousConnection extends BoundConnection {
 /** All anonymous connections of a bridge. */
 export class AnonymousSockets {
   readonly #closing: ClosingConnections
-  readonly #open = new Map<WebSocket | AnonymousConnection, AnonymousSocket>()
+  readonly #open = new Set<WebSocket | AnonymousConnection>()
 
   constructor(closing: ClosingConnections) {
     this.#closing = closing
@@ -34,57 +33,42 @@ export class AnonymousSockets {
   }
 
   add(ws: WebSocket): void {
-    const anonymous = new AnonymousSocket(ws)
-    this.#open.set(ws, anonymous)
+    this.#open.add(ws)
     ws.once('close', () => {
-      this.#closed(anonymous)
+      this.#closed(ws)
     })
   }
 
   /** The same for what is no WebSocket. */
   bind(connection: AnonymousConnection): void {
-    const anonymous = new AnonymousSocket(connection)
-    this.#open.set(connection, anonymous)
+    this.#open.add(connection)
     connection.onClose(() => {
-      this.#closed(anonymous)
+      this.#closed(connection)
     })
   }
 
   /** Ends one, if it is one of these. */
   end(connection: WebSocket | AnonymousConnection, end: SessionEnd): void {
-    const anonymous = this.#open.get(connection)
-    if (anonymous === undefined) return
+    if (!this.#open.has(connection)) return
     shut(connection)
-    this.#closing.close(anonymous, end)
+    this.#closing.close(connection, end)
   }
 
   /** Resolves when all close frames are on their way. */
   async endAll(end: SessionEnd): Promise<void> {
-    for (const connection of this.#open.keys()) shut(connection)
-    await inSlices([...this.#open.keys()], (connection) => {
+    for (const connection of this.#open) shut(connection)
+    await inSlices([...this.#open], (connection) => {
       this.end(connection, end)
     })
   }
 
-  #closed(anonymous: AnonymousSocket): void {
-    this.#open.delete(anonymous.connection)
-    this.#closing.closed(anonymous)
+  #closed(connection: WebSocket | AnonymousConnection): void {
+    this.#open.delete(connection)
+    this.#closing.closed(connection)
   }
 }
 
 function shut(connection: WebSocket | AnonymousConnection): void {
   if ('shut' in connection) connection.shut()
   else shutGate(connection)
-}
-
-/** A connection's place among those that are closing. */
-class AnonymousSocket implements Closable {
-  previous: Waiting | undefined = undefined
-  next: Waiting | undefined = undefined
-  dueAt = 0
-  readonly connection: WebSocket | AnonymousConnection
-
-  constructor(connection: WebSocket | AnonymousConnection) {
-    this.connection = connection
-  }
 }

@@ -8,19 +8,19 @@ import { DeadlineQueue, type Waiting } from '../store/deadline-queue.js'
 /** How long a client may take to answer the close frame, in ms. */
 const graceMs = 1_000
 
-/** Something that can be closed, with its place in the queue of those that are. */
-export interface Closable extends Waiting {
-  readonly connection: { close(code: number, reason: string): void; terminate?(): void } | undefined
+/** Something that can be closed: a WebSocket, or what a user has bound. */
+export interface Closable {
+  close(code: number, reason: string): void
+  terminate?(): void
 }
 
 /** Connections whose close frame is on its way. */
 export class ClosingConnections {
   readonly #onFault: (error: unknown) => void
-  readonly #cuts = new DeadlineQueue<Closable>(graceMs, (closable) => {
-    this.#cut(closable)
+  readonly #closing = new Map<Closable, Closing>()
+  readonly #cuts = new DeadlineQueue<Closing>(graceMs, (closing) => {
+    this.#cut(closing)
   })
-  /** Those that were cut and have not told their 'close' yet. */
-  readonly #terminated = new Set<Closable>()
   #onGone: (() => void) | undefined
 
   constructor(onFault: (error: unknown) => void) {
@@ -28,23 +28,28 @@ export class ClosingConnections {
   }
 
   /** Sends the close frame. `text` is its reason, by default that of the end. */
-  close(closable: Closable, { code, reason }: SessionEnd, text: string = reason): void {
+  close(connection: Closable, { code, reason }: SessionEnd, text: string = reason): void {
     // It is closing already: it keeps the grace that it has.
-    if (closable.dueAt !== 0) return
-    this.#cuts.add(closable)
-    this.#safely(() => closable.connection?.close(code, text))
+    if (this.#closing.has(connection)) return
+    const closing = new Closing(connection)
+    this.#closing.set(connection, closing)
+    this.#cuts.add(closing)
+    this.#safely(() => {
+      connection.close(code, text)
+    })
   }
 
   /** To be called when a connection has closed. */
-  closed(closable: Closable): void {
-    this.#cuts.remove(closable)
-    this.#terminated.delete(closable)
-    this.#left()
+  closed(connection: Closable): void {
+    const closing = this.#closing.get(connection)
+    if (closing === undefined) return
+    this.#cuts.remove(closing)
+    this.#left(closing)
   }
 
   /** Resolves when all of them have closed, or have been cut. */
   async gone(): Promise<void> {
-    if (this.#cuts.size === 0) return
+    if (this.#closing.size === 0) return
     await new Promise<void>((resolve) => (this.#onGone = resolve))
   }
 
@@ -53,18 +58,17 @@ export class ClosingConnections {
   }
 
   /* Its 'close' comes a moment later, and people write in its listener: it has another grace for that. */
-  #cut(closable: Closable): void {
-    const { connection } = closable
-    if (connection?.terminate !== undefined && !this.#terminated.delete(closable)) {
-      this.#terminated.add(closable)
-      this.#cuts.add(closable)
-      this.#safely(() => connection.terminate?.())
-    }
-    this.#left()
+  #cut(closing: Closing): void {
+    const { connection } = closing
+    if (closing.terminated || connection.terminate === undefined) return this.#left(closing)
+    closing.terminated = true
+    this.#cuts.add(closing)
+    this.#safely(() => connection.terminate?.())
   }
 
-  #left(): void {
-    if (this.#cuts.size === 0) this.#onGone?.()
+  #left(closing: Closing): void {
+    this.#closing.delete(closing.connection)
+    if (this.#closing.size === 0) this.#onGone?.()
   }
 
   /* A bound connection's methods are the user's. */
@@ -74,5 +78,18 @@ export class ClosingConnections {
     } catch (error) {
       this.#onFault(error)
     }
+  }
+}
+
+/** A connection's place among those that are closing. */
+class Closing implements Waiting {
+  previous: Waiting | undefined = undefined
+  next: Waiting | undefined = undefined
+  dueAt = 0
+  readonly connection: Closable
+  terminated = false
+
+  constructor(connection: Closable) {
+    this.connection = connection
   }
 }

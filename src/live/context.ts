@@ -12,7 +12,6 @@ import type { StoredSession } from '../store/live-store.js'
 import type { SessionSnapshot } from '../store/snapshot.js'
 import type { SessionEnd } from '../verdict.js'
 import type { BoundConnection } from './connection.js'
-import type { Waiting } from '../store/deadline-queue.js'
 import type { Mutate } from './writer.js'
 
 /** Where a connection came from. Plain data: it keeps neither the request nor the raw socket. */
@@ -109,12 +108,18 @@ export interface FoundSession extends SessionSource {
   readonly snapshot: SessionSnapshot
 }
 
+/*
+ * EventEmitter without what its constructor makes: most contexts are never listened to, and its table of listeners is a
+ * quarter of a kilobyte. Its methods make the table when a first listener comes, as they do for whoever inherits from it by
+ * `util.inherits` and never calls the constructor.
+ */
+const UnheardEmitter = function () {
+  // Nothing yet.
+} as unknown as typeof EventEmitter
+UnheardEmitter.prototype = EventEmitter.prototype
+
 /** The context behind the public interface. It holds no request: a Session would, and with it kilobytes for each socket. */
-export class Context extends EventEmitter<SessionContextEvents> implements SessionContext, Waiting {
-  /** Its place among those that are closing. */
-  previous: Waiting | undefined = undefined
-  next: Waiting | undefined = undefined
-  dueAt = 0
+export class Context extends UnheardEmitter<SessionContextEvents> implements SessionContext {
   /** Its place among the contexts of its session. */
   slot = -1
 

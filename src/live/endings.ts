@@ -55,7 +55,7 @@ export class Endings {
 
   /** To be called when a connection has closed, whoever closed it. */
   closed(context: Context, code: number): void {
-    if (context.ended !== undefined) return this.#closing.closed(context)
+    if (context.ended !== undefined) return this.#closed(context)
     const end: SessionEnd = { reason: 'closed', code }
     this.#shut(context, end)
     this.#tell(context, end)
@@ -69,11 +69,16 @@ export class Endings {
 
   #closeAll(contexts: readonly Context[], end: SessionEnd, text?: string): void {
     const closed = inSlices(contexts, (context) => {
-      if (!isClosed(context.ws)) this.#closing.close(context, end, text)
+      const { connection } = context
+      if (connection !== undefined && !isClosed(context.ws)) this.#closing.close(connection, end, text)
       this.#tell(context, end)
     })
     // Not the array of both: it would hold the one before it, and so on for ever.
     this.#underWay = Promise.all([this.#underWay, closed]).then(() => undefined)
+  }
+
+  #closed({ connection }: Context): void {
+    if (connection !== undefined) this.#closing.closed(connection)
   }
 
   #shut(context: Context, end: SessionEnd): void {

@@ -34,12 +34,12 @@ export class KeepAlive {
 
   /** A message came. The first touches at once. */
   activity(live: LiveSession): void {
-    if (this.#clock.elapsed() - live.touchedAt >= intervalMs(live)) this.touch(live)
+    if (live.touchedAt === undefined || this.#clock.elapsed() - live.touchedAt >= intervalMs(live)) this.touch(live)
   }
 
   /** A connection came: the time to the first touch begins, and is over at once for a session that would not last so long. */
   connected(live: LiveSession): void {
-    if (this.#mode !== 'connected' || live.touchedAt !== -Infinity) return
+    if (this.#mode !== 'connected' || live.touchedAt !== undefined) return
     const interval = intervalMs(live)
     const isShort = live.expiresAt - this.#clock.now() < 2 * interval
     live.touchedAt = this.#clock.elapsed() - (isShort ? interval : 0)
@@ -48,7 +48,8 @@ export class KeepAlive {
   /** When being connected touches next, in ms since the epoch; Infinity: never. */
   dueAt(live: LiveSession): number {
     if (this.#mode !== 'connected') return Infinity
-    return this.#clock.now() + live.touchedAt + intervalMs(live) - this.#clock.elapsed()
+    const { touchedAt = this.#clock.elapsed() } = live
+    return this.#clock.now() + touchedAt + intervalMs(live) - this.#clock.elapsed()
   }
 
   /** Touches if it is time to. */

@@ -39,8 +39,8 @@ export class LiveSession implements Due {
   /** While the connections are being told of a change, slice by slice. */
   announcing: Promise<void> | undefined = undefined
 
-  /** When the bridge last put off the expiry, by `clock.elapsed()`. */
-  touchedAt = -Infinity
+  /** When the bridge last put off the expiry, by `clock.elapsed()`; undefined: never. */
+  touchedAt: number | undefined = undefined
 
   constructor(sessionID: string) {
     this.sessionID = sessionID
