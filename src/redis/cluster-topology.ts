@@ -22,6 +22,8 @@ export class ClusterTopology {
   readonly #parts: TopologyParts
   #owners: Owners = []
   #isAsking = false
+  /** Asked for while the answer was on its way: what is asked about may have happened after it was given. */
+  #askNext: { readonly first: string | undefined } | undefined
   #timer: NodeJS.Timeout | undefined
   #closed = false
 
@@ -53,16 +55,23 @@ export class ClusterTopology {
 
   /** Finds out anew who owns what: from the node at this address if it can say. Never throws. */
   refresh(address?: string): void {
-    if (this.#closed || this.#isAsking) return
-    this.#isAsking = true
-    void this.#askAround(address).finally(() => {
-      this.#isAsking = false
-    })
+    this.#askNext = { first: address }
+    if (!this.#isAsking) void this.#keepAsking()
   }
 
   close(): void {
     this.#closed = true
     clearInterval(this.#timer)
+  }
+
+  async #keepAsking(): Promise<void> {
+    this.#isAsking = true
+    while (this.#askNext !== undefined && !this.#closed) {
+      const { first } = this.#askNext
+      this.#askNext = undefined
+      await this.#askAround(first)
+    }
+    this.#isAsking = false
   }
 
   async #askAround(first: string | undefined): Promise<void> {

@@ -16,7 +16,7 @@ const nodeOf = (address: string) => ({ host: address.split(':')[0]!, port: Numbe
 
 /** A topology whose client knows `a:1` for the lower half and `b:2` for the upper, and whose nodes say what they are told to. */
 function startTopology() {
-  const nodes = new Map<string, Node | Error | Promise<Error>>()
+  const nodes = new Map<string, Node | Error | Promise<Node | Error>>()
   const client = Array.from({ length: slotCount }, (_, slot) => ({ master: { address: slot < 8192 ? 'a:1' : 'b:2' } }))
   const asked: string[] = []
   const known = vi.fn<(moved: ReadonlySet<number>, replicas: ReadonlySet<string>) => void>()
@@ -107,14 +107,20 @@ describe('what is known of a Cluster', () => {
     expect([topology.ownerOf(0), topology.ownerOf(16_383)]).toEqual(['c:3', 'b:2'])
   })
 
-  it('is asked once at a time', async () => {
-    const { topology, nodes, asked, refreshed } = startTopology()
-    nodes.set('b:2', { owns: [[0, 16_383, 'b:2']] })
-    const done = refreshed()
+  it('is asked once at a time, and once more if that was asked for meanwhile', async () => {
+    const { topology, nodes, asked, known } = startTopology()
+    let answer!: (node: Node) => void
+    nodes.set('b:2', new Promise((resolve) => (answer = resolve)))
     topology.refresh()
-    topology.refresh('a:1')
-    await done
+    for (let times = 0; times < 3; times += 1) topology.refresh('a:1')
     expect(asked).toEqual(['b:2'])
+    // The slots move after this answer was given, and before it arrives.
+    nodes.set('a:1', { owns: [[0, 16_383, 'c:3']] })
+    answer({ owns: [[0, 16_383, 'b:2']] })
+    await vi.waitUntil(() => known.mock.calls.length === 2)
+    expect(topology.ownerOf(0)).toBe('c:3')
+    await new Promise(setImmediate)
+    expect(asked).toEqual(['b:2', 'a:1'])
   })
 
   it('is asked of nobody any more once it is closed, not even if an answer was on its way', async () => {
