@@ -13,7 +13,7 @@ import type { CallLimits, ConnectionOptions, RedisClient } from './own-connectio
 import { readOneByOne, type Reading } from './reading.js'
 import { redirectionOf } from './redirection.js'
 import { RetiredError, Server } from './server.js'
-import { deadlinesIdle } from './tracking-connection.js'
+import { idleMsOf } from './tracking-connection.js'
 
 /** A key that is sent on more often than this is in a Cluster that does not know itself where it is. */
 const mostHops = 5
@@ -130,7 +130,7 @@ export class Cluster implements Deployment {
     const client = master.client ?? (await deadlines.within(() => this.#cluster.nodeClient(master)))
     if (this.#closed) return
     this.#pattern ??= client as unknown as RedisClient
-    this.#topology.begin(deadlinesIdle * timeoutMs)
+    this.#topology.begin(idleMsOf(timeoutMs))
   }
 
   #serverAt(address: string): Server {

@@ -44,7 +44,7 @@ const expiryToleranceMs = 20
  */
 export function redisLiveStore(store: RedisStore, options: RedisLiveStoreOptions = {}): LiveStore {
   const { timeoutMs = 2_000 } = options
-  if (typeof timeoutMs !== 'number' || !(timeoutMs > 0 && timeoutMs < 2 ** 31)) {
+  if (typeof timeoutMs !== 'number' || !(timeoutMs > 0 && timeoutMs <= 2 ** 31 - 1)) {
     throw new TypeError('redisLiveStore: `timeoutMs` must be a number of milliseconds above 0 and below 2^31.')
   }
   return new RedisLiveStore(store, timeoutMs)

@@ -24,12 +24,19 @@ export interface TrackingListener {
 export class ConnectionLostError extends StoreUnavailableError {}
 
 /** How long a server may be left unasked, in deadlines: a connection that leads nowhere gives no sign by itself. */
-export const deadlinesIdle = 5
+const deadlinesIdle = 5
+/** The longest that a timer of Node can wait, in ms. */
+const longestTimerMs = 2 ** 31 - 1
 /** Without tracking, everything is to be checked this often. */
 const untrackedCheckMs = 30_000
 const longestPauseMs = 1_000
 /** A connection that was lost sooner than this is one more failure. */
 const soundMs = 1_000
+
+/** How often to ask a server that nobody asks, in ms. */
+export function idleMsOf(timeoutMs: number): number {
+  return Math.min(deadlinesIdle * timeoutMs, longestTimerMs)
+}
 
 /** Opens on first use and stays open until `close`, by itself, with a fresh connection each time. */
 export class TrackingConnection {
@@ -88,7 +95,7 @@ export class TrackingConnection {
   }
 
   get #idleMs(): number {
-    return deadlinesIdle * this.#options.timeoutMs
+    return idleMsOf(this.#options.timeoutMs)
   }
 
   get #isClosed(): boolean {

@@ -133,8 +133,21 @@ describe('redisLiveStore', () => {
     expect(make).toThrow(/redisLiveStore takes .*createCluster/)
   })
 
-  it.each([0, -1, NaN, Infinity, '1'])('throws a TypeError for a timeoutMs of %s', (timeoutMs) => {
+  it.each([0, -1, NaN, Infinity, 2 ** 31 - 0.5, '1'])('throws a TypeError for a timeoutMs of %s', (timeoutMs) => {
     const store = new RedisStore({ client: createClient() })
     expect(() => redisLiveStore(store, { timeoutMs: timeoutMs as number })).toThrow(/timeoutMs/)
+  })
+
+  it('takes the longest time that a timer can wait, and sets no longer one', async () => {
+    const warnings: Error[] = []
+    const onWarning = (warning: Error) => warnings.push(warning)
+    process.on('warning', onWarning)
+    atEnd(() => process.off('warning', onWarning))
+    const app = await startOnRedis({ live: { timeoutMs: 2 ** 31 - 1 } })
+    await app.put('id', { user: 'ada' })
+    expect((await app.bridge.load('id'))?.user).toBe('ada')
+    // Node tells of them a turn later.
+    await new Promise(setImmediate)
+    expect(warnings.filter(({ name }) => name === 'TimeoutOverflowWarning')).toEqual([])
   })
 })
