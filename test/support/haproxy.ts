@@ -1,18 +1,17 @@
 // In: the recipe's configuration and the nodes' addresses. Out: a real HAProxy before them, with a certificate of its own.
-import { execFile, spawn } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
-import { promisify } from 'node:util'
 import { atEnd } from './at-end.js'
+import { makeCertificate } from './certificate.js'
 import { freePort } from './redis-server.js'
 
 const recipe = new URL('../recipes/haproxy.cfg', import.meta.url)
-const missing =
-  'The tests need HAProxy and openssl: apt-get install -y haproxy openssl (macOS: brew install haproxy openssl).'
+const missing = 'The tests need HAProxy: apt-get install -y haproxy (macOS: brew install haproxy).'
 
 export interface Balancer {
   /** What stands in Host, and in an Origin after `https://`. */
@@ -29,8 +28,8 @@ export async function startBalancer(
   const folder = await mkdtemp(join(tmpdir(), 'ws-session-bridge-haproxy-'))
   atEnd(() => rm(folder, { recursive: true }))
   const [config, certificate] = [join(folder, 'haproxy.cfg'), join(folder, 'certificate.pem')]
-  const ca = await makeCertificate(folder)
-  await writeFile(certificate, ca + (await readFile(join(folder, 'key.pem'), 'utf8')))
+  const { cert, key } = await makeCertificate()
+  await writeFile(certificate, cert + key)
   await writeFile(config, change(await readFile(recipe, 'utf8')))
 
   const port = await freePort()
@@ -55,20 +54,7 @@ export async function startBalancer(
     await gone
   })
   await Promise.race([listens(port), gone.then((why) => Promise.reject(new Error(why)))])
-  return { host: `localhost:${port}`, ca }
-}
-
-/* Nobody's but the test's: a key that is committed would be one that somebody uses. */
-async function makeCertificate(folder: string): Promise<string> {
-  const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-keyout', 'key.pem']
-  const name = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost']
-  try {
-    const made = ['req', '-x509', '-days', '2', ...key, ...name, '-out', 'certificate.crt']
-    await promisify(execFile)('openssl', made, { cwd: folder })
-  } catch (cause) {
-    throw new Error(missing, { cause })
-  }
-  return await readFile(join(folder, 'certificate.crt'), 'utf8')
+  return { host: `localhost:${port}`, ca: cert }
 }
 
 async function listens(port: number): Promise<void> {

@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { createClient, createCluster } from 'redis'
-import { freePort, spawnRedisServer, type RedisServer } from './redis-server.js'
+import type { Certificate } from './certificate.js'
+import { encryptedOn, freePort, spawnRedisServer, type RedisServer } from './redis-server.js'
 
 /** How long a master may be silent before its replica takes its place. */
 const nodeTimeoutMs = 1_000
@@ -22,10 +23,16 @@ export interface ClusterNode {
 
 export type RedisCluster = Awaited<ReturnType<typeof spawnRedisCluster>>
 
+/** How the nodes are started, and how a client connects to them. */
+export interface RedisClusterOptions {
+  /** The nodes speak TLS alone, with clients and with each other, and show this certificate. */
+  certificate?: Certificate | undefined
+}
+
 /** Starts six servers and makes a Cluster of them: the first three are masters, the others their replicas in this order. */
-export async function spawnRedisCluster() {
+export async function spawnRedisCluster({ certificate }: RedisClusterOptions = {}) {
   const folder = await mkdtemp(join(tmpdir(), 'ws-session-bridge-cluster-'))
-  const nodes = await Promise.all(Array.from({ length: 6 }, () => startNode(folder)))
+  const nodes = await Promise.all(Array.from({ length: 6 }, () => startNode(folder, certificate)))
   const stop = async () => {
     for (const { admin } of nodes) admin.destroy()
     await Promise.all(nodes.map(({ server }) => server.stop()))
@@ -46,7 +53,9 @@ export async function spawnRedisCluster() {
 
   return {
     nodes: nodes as readonly ClusterNode[],
-    rootNodes: nodes.map(({ port }) => ({ url: `redis://127.0.0.1:${port}` })),
+    rootNodes: nodes.map(({ port }) => ({ url: urlOf(port, certificate) })),
+    /** What a client needs besides. */
+    socket: socketOf(certificate),
     /** The master that has this key now, as some node of the Cluster tells. */
     async masterOf(key: string): Promise<ClusterNode> {
       const slot = await slotOfKey(key)
@@ -141,10 +150,10 @@ async function makeCluster(nodes: readonly StartedNode[]): Promise<void> {
 }
 
 /** A client of the whole Cluster, open. */
-export async function connectCluster({ rootNodes }: Pick<RedisCluster, 'rootNodes'>) {
+export async function connectCluster({ rootNodes, socket }: Pick<RedisCluster, 'rootNodes' | 'socket'>) {
   const cluster = createCluster({
     rootNodes: [...rootNodes],
-    defaults: { socket: { reconnectStrategy: 100 } },
+    defaults: { socket: { ...socket, reconnectStrategy: 100 } },
     // Five seconds by default.
     topologyRefreshOnReconnectionAttemptStrategy: 500,
   })
@@ -157,19 +166,25 @@ export async function connectCluster({ rootNodes }: Pick<RedisCluster, 'rootNode
 interface StartedNode extends ClusterNode {
   readonly busPort: number
   readonly configFile: string
+  readonly certificate: Certificate | undefined
 }
 
-async function startNode(folder: string): Promise<StartedNode> {
+async function startNode(folder: string, certificate: Certificate | undefined): Promise<StartedNode> {
   const [port, busPort] = [await freePort(), await freePort()]
   const configFile = join(folder, `${port}.conf`)
-  const server = await spawnRedisServer({ port, args: argumentsOf({ busPort, configFile }) })
-  const admin = adminOf(port)
+  const server = await spawnRedisServer({ port, args: argumentsOf({ port, busPort, configFile, certificate }) })
+  const admin = adminOf(port, certificate)
   await admin.connect()
   const id = await admin.sendCommand<string>(['CLUSTER', 'MYID'])
-  return { id, port, busPort, configFile, address: `127.0.0.1:${port}`, server, admin }
+  return { id, port, busPort, configFile, certificate, address: `127.0.0.1:${port}`, server, admin }
 }
 
-function argumentsOf({ busPort, configFile }: Pick<StartedNode, 'busPort' | 'configFile'>): string[] {
+function argumentsOf({
+  port,
+  busPort,
+  configFile,
+  certificate,
+}: Pick<StartedNode, 'port' | 'busPort' | 'configFile' | 'certificate'>): string[] {
   const settings = {
     'cluster-enabled': 'yes',
     'cluster-config-file': configFile,
@@ -181,14 +196,29 @@ function argumentsOf({ busPort, configFile }: Pick<StartedNode, 'busPort' | 'con
     'cluster-replica-validity-factor': '0',
     'repl-diskless-sync-delay': '0',
   }
-  return Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value])
+  const encrypted = certificate && [
+    ...encryptedOn(port, certificate),
+    '--tls-cluster',
+    'yes',
+    '--tls-replication',
+    'yes',
+  ]
+  return [...Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value]), ...(encrypted ?? [])]
 }
 
-function adminOf(port: number) {
+function urlOf(port: number, certificate: Certificate | undefined): string {
+  return `${certificate === undefined ? 'redis' : 'rediss'}://127.0.0.1:${port}`
+}
+
+function socketOf(certificate: Certificate | undefined) {
+  return certificate === undefined ? {} : { tls: true as const, ca: certificate.cert }
+}
+
+function adminOf(port: number, certificate: Certificate | undefined) {
   const admin = createClient({
-    url: `redis://127.0.0.1:${port}`,
+    url: urlOf(port, certificate),
     disableOfflineQueue: true,
-    socket: { reconnectStrategy: 50 },
+    socket: { ...socketOf(certificate), reconnectStrategy: 50 },
   })
   admin.on('error', () => undefined)
   return admin

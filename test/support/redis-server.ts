@@ -5,6 +5,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { Certificate } from './certificate.js'
 
 export interface RedisServer {
   readonly url: string
@@ -75,6 +76,19 @@ export async function spawnRedisServer({ port, config, args = [] }: RedisServerO
       child.kill(signal)
     },
   }
+}
+
+/** The arguments of a server that speaks TLS alone on its port; whether clients have to show a certificate, too. */
+export function encryptedOn(port: number, certificate: Certificate, authClients = false): string[] {
+  const settings = {
+    port: '0',
+    'tls-port': String(port),
+    'tls-cert-file': certificate.certFile,
+    'tls-key-file': certificate.keyFile,
+    'tls-ca-cert-file': certificate.certFile,
+    'tls-auth-clients': authClients ? 'yes' : 'no',
+  }
+  return Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value])
 }
 
 /** Resolves to `undefined` if the PATH has no such command. */

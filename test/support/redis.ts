@@ -4,7 +4,7 @@ import { RedisStore } from 'connect-redis'
 import { createClient } from 'redis'
 import { inject } from 'vitest'
 import { atEnd } from './at-end.js'
-import { connectCluster, spawnRedisCluster, type RedisCluster } from './redis-cluster.js'
+import { connectCluster, spawnRedisCluster, type RedisCluster, type RedisClusterOptions } from './redis-cluster.js'
 import { spawnRedisServer, type RedisServer, type RedisServerOptions } from './redis-server.js'
 
 export type { RedisCluster, RedisServer, RedisServerOptions }
@@ -17,8 +17,8 @@ export async function startRedisServer(options?: RedisServerOptions): Promise<Re
 }
 
 /** A Cluster of the test's own, or of the file's if it is started outside a test. */
-export async function startRedisCluster(): Promise<RedisCluster> {
-  const cluster = await spawnRedisCluster()
+export async function startRedisCluster(options?: RedisClusterOptions): Promise<RedisCluster> {
+  const cluster = await spawnRedisCluster(options)
   atEnd(() => cluster.stop())
   return cluster
 }
