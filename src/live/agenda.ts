@@ -6,10 +6,7 @@ import type { Clock } from '../clock.js'
 import type { Checks } from './checks.js'
 import { Deadlines } from './deadlines.js'
 import type { KeepAlive } from './keep-alive.js'
-import type { LiveSession } from './live-session.js'
-
-/** Some stores keep time in whole seconds. */
-const wholeSecondMs = 1_000
+import { wholeSecondMs, type LiveSession } from './live-session.js'
 
 /** The times to look. */
 export class Agenda {
@@ -49,9 +46,9 @@ export class Agenda {
       return now + Math.min(live.pauseMs * (0.5 + Math.random() / 2), Math.max(left, 1))
     }
     if (live.expiresAt > now) return live.expiresAt
-    // A store that keeps time in whole seconds is late by less than one.
-    if (live.expiresAt > now - wholeSecondMs) return live.expiresAt + wholeSecondMs
-    // A date that has passed, of a session that the store still has, is stale: revalidation looks after that one.
-    return Infinity
+    // Revalidation looks after that one.
+    if (live.isDateStale) return Infinity
+    // Whatever has been read until now began before the store could know.
+    return Math.max(now, live.expiresAt + wholeSecondMs)
   }
 }

@@ -13,7 +13,7 @@ import { trace } from '../trace.js'
 import { permits, type Authorize } from './authorize.js'
 import type { Context } from './context.js'
 import { endOf, type Endings } from './endings.js'
-import type { LiveSession } from './live-session.js'
+import { wholeSecondMs, type LiveSession } from './live-session.js'
 import type { Registry } from './registry.js'
 import type { Reports } from './reports.js'
 import { inSlices } from '../store/slices.js'
@@ -143,6 +143,7 @@ export class Checks {
     if (isOver(stored, Math.min(begunAt, this.#parts.clock.now()))) return this.gone(live)
     // One object for as long as nothing moves: a handshake compares by it.
     if (previous === undefined || !isEqual(previous, snapshot)) live.snapshot = snapshot
+    live.isDateStale = live.expiresAt <= begunAt - wholeSecondMs
     const changed = previous !== undefined && !isSameData(previous, snapshot)
     if (live.contexts.length === 0) return
     if (changed) live.questions += 1

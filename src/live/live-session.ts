@@ -7,6 +7,9 @@ import type { SessionSnapshot } from '../store/snapshot.js'
 import type { Context } from './context.js'
 import type { Due } from './deadlines.js'
 
+/** Some stores keep time in whole seconds: by so much they may be late. */
+export const wholeSecondMs = 1_000
+
 /** The shared state of a session's connections. Plain fields: the registry and the checks keep them. */
 export class LiveSession implements Due {
   readonly sessionID: string
@@ -27,6 +30,8 @@ export class LiveSession implements Due {
   /** Reads are numbered as they begin. One that began before what was applied last says nothing new. */
   readsBegun = 0
   readApplied = 0
+  /** It was still there when it should have been over for long: the date that is known of it says nothing. */
+  isDateStale = false
 
   checking = false
   checkAgain = false

@@ -3,7 +3,8 @@ import { describe, expect, it, vi } from 'vitest'
 import type { Authorize } from 'ws-session-bridge'
 import { startApp } from '../support/app.js'
 import { atEnd } from '../support/at-end.js'
-import { createGate } from '../support/gate.js'
+import { open } from '../support/client.js'
+import { createGate, gatedStore } from '../support/gate.js'
 import { PlainConnection, record, rest, startBridge, stopClocks, until } from './bound.js'
 import { ByHandLiveStore, stored } from './by-hand-live-store.js'
 import { connect } from './connected.js'
@@ -240,6 +241,62 @@ describe('an expiry that passes between a read and its use', () => {
     live.gets.shift()?.answer(stored(record(), expiresAt))
     await rest()
     expect(context.ended).toBeUndefined()
+  })
+
+  /*
+   * The store had said «it is there», and the date had passed by more than a second when its answer came: that was taken for a
+   * date that says nothing, and the socket stayed until the next revalidation.
+   */
+  it('during a handshake closes the socket all the same', async () => {
+    const pass = stopClocks()
+    const gate = createGate()
+    const app = await startApp({
+      store: new TtlStore(),
+      session: { cookie: { maxAge: 2_000 } },
+      bridge: { authorize: () => gate.wait().then(() => true), revalidateMs: 1_000_000 },
+    })
+    const opening = open(app.wsUrl, { cookie: await app.login('ada') })
+    await gate.arrived
+    await pass(4_000)
+    gate.open()
+    const client = await opening
+    await pass(1_000)
+    expect(await client.closed).toEqual({ code: 4401, reason: 'expired' })
+  })
+
+  it('while the store answers slowly, after a clock was set, closes the socket all the same', async () => {
+    const pass = stopClocks()
+    const { store, hold } = gatedStore(new TtlStore())
+    const { bind } = startBridge({ store, revalidateMs: 1_000_000 })
+    store.set('id', record({}, 3_600_000))
+    const { context } = await bind('id')
+    await rest()
+    // A second is left when that is found out.
+    vi.setSystemTime(Date.now() + 3_600_000 - 31_000)
+    const gate = hold('get', 'answer')
+    await pass(30_000)
+    await gate.arrived
+    await pass(4_000)
+    expect(context.ended).toBeUndefined()
+    gate.open()
+    await rest()
+    await pass(1_000)
+    expect(context.ended).toEqual({ reason: 'expired', code: 4401 })
+  })
+
+  it('leaves alone a session that the store has for much longer than its date says', async () => {
+    const pass = stopClocks()
+    const { store, bind } = startBridge({ revalidateMs: 1_000_000 })
+    const get = vi.spyOn(store, 'get')
+    get.mockImplementation((_sessionID, callback) => {
+      setImmediate(callback, null, record({}, 60_000, -5_000))
+    })
+    const { context } = await bind('id')
+    await rest()
+    const reads = get.mock.calls.length
+    await pass(60_000)
+    expect(context.ended).toBeUndefined()
+    expect(get.mock.calls.length - reads).toBeLessThanOrEqual(1)
   })
 })
 
