@@ -124,7 +124,7 @@ function showSessions(nodes, you, order) {
 
 function sessionCard({ session }, order) {
   const user = () => byId('sessions').querySelector(`[data-key="${session}"]`).dataset.user
-  const who = element('h4')
+  const who = element('h4', {}, element('bdi'), element('span'))
   who.id = `session-${session}`
   const actions = element(
     'div',
@@ -172,11 +172,12 @@ function named(target, name) {
 function fillSession(card, { session, data, leftMs, sockets }, you, order) {
   card.dataset.user = data.user ?? ''
   const [who, left] = card.querySelector('.head').children
-  setText(who, `${data.user}${session === you ? ' (you)' : ''} · ${session}`)
+  setText(who.firstChild, String(data.user))
+  setText(who.lastChild, `${session === you ? ' (you)' : ''} · ${session}`)
   setText(left, `${duration(leftMs)} left`)
   keep(card.querySelector('.data'), Object.entries(data), {
     key: ([field]) => field,
-    make: ([field]) => element('div', {}, element('dt', {}, field), element('dd')),
+    make: ([field]) => element('div', {}, element('dt', {}, field), element('dd', { dir: 'auto' })),
     fill: (item, [field, value]) =>
       setText(item.lastChild, field === 'loggedInAt' ? clock(value) : JSON.stringify(value)),
   })
