@@ -79,16 +79,20 @@ export interface SessionBridge<C = SessionContext> extends EventEmitter<SessionB
   authenticate(request: IncomingMessage): Promise<Verdict>
   /**
    * Ties the context of an `authenticate()` to a WebSocket of ws that somebody else has opened: watched from now on, checked
-   * at once, ended with its session. From now on it is as one that this bridge has let in: `context.ws`, `contextOf`, and no
-   * message after the end. Call it before anything is awaited in a 'connection' listener.
+   * at once, ended with its session. It is then as one that this bridge has let in: `context.ws`, `contextOf`, and no message
+   * after the end. Call it before anything is awaited in a 'connection' listener.
    *
-   * @throws {TypeError} for a WebSocket that this bridge has already, and as below.
+   * Where `maxSocketsPerSession` leaves no place, it is closed with 1008.
+   *
+   * @throws {TypeError} for a WebSocket that this bridge has already, and for a context that is bound already, has ended, or is
+   * not of this bridge.
    */
   bind(context: SessionContext, ws: WebSocket): void
   /**
-   * The same for a connection of any kind. Where `maxSocketsPerSession` leaves no place, the connection is closed with 1008.
+   * The same for a connection of any kind, such as server-sent events. Its messages are your own affair: after the end, drop
+   * them.
    *
-   * @throws {TypeError} for a context that is bound already, has ended, or is not of this bridge.
+   * @throws {TypeError} for what is no connection, and for a context that is bound already, has ended, or is not of this bridge.
    */
   // eslint-disable-next-line @typescript-eslint/unified-signatures -- one union would take the types from `close: (code) => …`
   bind(context: SessionContext, connection: BoundConnection): void
