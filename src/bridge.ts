@@ -33,7 +33,10 @@ import { refusalOf } from './verdict.js'
 
 /** Where on a server an attached ws server listens. */
 export interface MountOptions<C = SessionContext> {
-  /** Equals the raw pathname, nothing decoded; a RegExp is tested on it. Default: all paths that no other mount takes. */
+  /**
+   * Equals the raw pathname as it was sent (RFC 9112, section 3.2), nothing decoded; a RegExp is tested on it. Default: all paths
+   * that no other mount takes.
+   */
   path?: string | RegExp | undefined
   /** Called just before 'connection', with the same arguments. Default: none, listen for 'connection' on the ws server. */
   onConnection?: ConnectionListener<C> | undefined
@@ -41,7 +44,7 @@ export interface MountOptions<C = SessionContext> {
 
 /** How `disconnect` closes a socket. */
 export interface DisconnectOptions {
-  /** Default 1008. */
+  /** One that may be sent (RFC 6455, section 7.4): 1000 to 1003, 1007 to 1014, 3000 to 4999. Default 1008. */
   code?: number | undefined
   /** At most 123 bytes in UTF-8. Default 'disconnected'. */
   reason?: string | undefined
@@ -61,8 +64,8 @@ export interface SessionBridge<C = SessionContext> extends EventEmitter<SessionB
    * alone. The first match in order of attaching wins.
    *
    * @returns the detach.
-   * @throws {TypeError} for a `wss` with a server of its own or with a two-argument `verifyClient`, and for a string path
-   * that is taken on this server.
+   * @throws {TypeError} for a `wss` with a server of its own or with a two-argument `verifyClient`, for a string path that is
+   * taken on this server or that no upgrade could match, and on a closed bridge.
    */
   attach(server: UpgradeServer, wss: WebSocketServer, mount?: MountOptions<C>): () => void
   /**
@@ -96,13 +99,13 @@ export interface SessionBridge<C = SessionContext> extends EventEmitter<SessionB
    */
   // eslint-disable-next-line @typescript-eslint/unified-signatures -- one union would take the types from `close: (code) => …`
   bind(context: SessionContext, connection: BoundConnection): void
-  /** The context of a socket that this bridge let in. */
+  /** The context of a socket that this bridge let in, also after its end; undefined for an anonymous or foreign one. */
   contextOf(ws: WebSocket): SessionContext | undefined
 
-  /** The verified session ID in a Cookie header or a request; undefined if it is absent, unsigned or forged. */
+  /** The verified session ID in a Cookie header or a request; undefined if it is absent, unsigned or forged. Asks no store. */
   readSessionID(from: string | IncomingMessage): string | undefined
   /**
-   * `name=value` as a browser would send it back, signed by the first secret.
+   * `name=value` as a browser would send it back, signed by the first secret. It is a credential, and asks no store.
    *
    * @throws {TypeError} for an empty session ID.
    */
@@ -134,7 +137,7 @@ export interface SessionBridge<C = SessionContext> extends EventEmitter<SessionB
    */
   check(sessionID?: string): void
 
-  /** The contexts of this process's open connections. */
+  /** The contexts of this process's open connections with a session, as they are at the call. */
   connections(): Iterable<SessionContext>
   /**
    * Closes connections of this process: those of a session ID, or those that the function says yes to. The session stays.
