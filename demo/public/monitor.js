@@ -207,7 +207,7 @@ function showRefusals(nodes) {
     key: ({ id }) => id,
     make: () => element('tr', {}, ...Array.from({ length: 7 }, () => element('td'))),
     fill(row, { at, times, status, reason, path, origin, node }) {
-      const cells = [clock(at), String(times), String(status), reason, path, origin || 'none', node]
+      const cells = [clock(at), String(status), reason, String(times), path, origin || 'none', node]
       cells.forEach((text, column) => setText(row.children[column], text))
     },
   })
