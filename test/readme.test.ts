@@ -50,6 +50,12 @@ describe('the code in the README', () => {
     expect(stdout).toMatch(/^# fail 0$/m)
   })
 
+  it('gives every client of redis a listener for errors, without which the end of Redis is that of the process', () => {
+    const clients = readme.match(/create(?:Client|Cluster)\(.*/g) ?? []
+    expect(clients.length).toBeGreaterThan(1)
+    expect(clients.filter((line) => !line.includes(".on('error', "))).toEqual([])
+  })
+
   it('has a start that fits a screen', () => {
     expect(start.trim().split('\n').filter(Boolean).length).toBeLessThan(35)
   })
