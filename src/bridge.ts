@@ -75,7 +75,8 @@ export interface SessionBridge<C = SessionContext> extends EventEmitter<SessionB
   handleUpgrade(wss: WebSocketServer, request: IncomingMessage, socket: Duplex, head: Buffer): void
   /**
    * The handshake alone, for any other server: origin, cookie, session, authorize. Never rejects, and leaves the request
-   * as it is. It counts as a handshake under way, with the same deadline and cap.
+   * as it is. It counts as a handshake under way, with the same deadline and cap. It does not follow the socket, so it never
+   * refuses as `client-gone`.
    *
    * The context is what the load found: neither watched nor counted until `bind`.
    */
