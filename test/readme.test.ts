@@ -110,6 +110,18 @@ describe('the README', () => {
     for (const [, name = ''] of readme.matchAll(/CloseCode\.(\w+)/g)) expect(CloseCode).toHaveProperty(name)
   })
 
+  it('estimates with the figures that docs/benchmarks.md has', () => {
+    const cellsOf = (row: string) =>
+      new RegExp(`^\\| ${row} +\\|(.*)\\|$`, 'm').exec(read('docs/benchmarks.md'))?.[1]?.split('|')
+    const resident = Number(cellsOf('bridge, a session each')?.at(-1)) / 1000
+    expect(readme).toContain(`20 000 sockets × ${resident.toFixed(1)} KB `)
+    expect(readme).toContain(
+      `1 000 000 sessions × ${Number(cellsOf("Redis' memory for a session, bytes")).toFixed()} bytes `,
+    )
+    const [median, most] = cellsOf('change, until heard')?.map(Number) ?? []
+    expect(readme).toContain(`${median} ms in the median, ${most} ms in 99 of 100`)
+  })
+
   it('has commands that package.json knows, and links to files that are there', () => {
     const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> }
     const commands = [...readme.matchAll(/npm (?:run (\w+)|(test))\b/g)].map(([, script, test]) => script ?? test!)
