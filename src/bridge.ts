@@ -106,7 +106,7 @@ export interface SessionBridge<C = SessionContext> extends EventEmitter<SessionB
   /** The verified session ID in a Cookie header or a request; undefined if it is absent, unsigned or forged. Asks no store. */
   readSessionID(from: string | IncomingMessage): string | undefined
   /**
-   * `name=value` as a browser would send it back, signed by the first secret. It is a credential, and asks no store.
+   * `name=value` as a browser would send it back, signed by the first secret. A credential. Asks no store.
    *
    * @throws {TypeError} for an empty session ID.
    */

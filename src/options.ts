@@ -41,8 +41,8 @@ export interface SessionBridgeOptions {
    */
   origins?: Origins | undefined
   /**
-   * Refuse a request that has no Origin at all. Default `false`: on an upgrade that is no browser, since those must send one
-   * (RFC 6455, section 4.1).
+   * Refuse a request that has no Origin at all. Default `false`: on an upgrade that is no browser, for browsers must send
+   * one (RFC 6455, section 4.1).
    *
    * Where there is none, a `Sec-Fetch-Site` other than `same-origin` or `none` is refused all the same.
    */
