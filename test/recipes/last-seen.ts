@@ -14,9 +14,11 @@ export const noteLastSeen: ConnectionListener = (ws, _request, context) => {
       .update((draft) => {
         draft.lastSeenAt = Date.now()
       })
-      .catch((error: Error) => {
-        // Who logged out has no session to be seen in. The message alone, since a store's own error, the `cause`, may hold a session ID.
-        if (!(error instanceof SessionEndedError)) console.error('Last seen was not saved:', error.message)
+      .catch((error: unknown) => {
+        // Who logged out has no session to be seen in.
+        if (error instanceof SessionEndedError) return
+        // The message alone: its `cause`, the store's own error, may hold a session ID.
+        console.error('Last seen was not saved:', error instanceof Error ? error.message : '')
       })
   })
 }
