@@ -33,7 +33,10 @@ import { refusalOf } from './verdict.js'
 
 /** Where on a server an attached ws server listens. */
 export interface MountOptions<C = SessionContext> {
-  /** Equals the raw pathname, nothing decoded; a RegExp is tested on it. Default: all paths that no other mount takes. */
+  /**
+   * Equals the raw pathname as it was sent (RFC 9112, section 3.2), nothing decoded; a RegExp is tested on it. Default: all paths
+   * that no other mount takes.
+   */
   path?: string | RegExp | undefined
   /** Called just before 'connection', with the same arguments. Default: none, listen for 'connection' on the ws server. */
   onConnection?: ConnectionListener<C> | undefined
@@ -41,7 +44,7 @@ export interface MountOptions<C = SessionContext> {
 
 /** How `disconnect` closes a socket. */
 export interface DisconnectOptions {
-  /** Default 1008. */
+  /** One that may be sent (RFC 6455, section 7.4): 1000 to 1003, 1007 to 1014, 3000 to 4999. Default 1008. */
   code?: number | undefined
   /** At most 123 bytes in UTF-8. Default 'disconnected'. */
   reason?: string | undefined
@@ -61,8 +64,8 @@ export interface SessionBridge<C = SessionContext> extends EventEmitter<SessionB
    * alone. The first match in order of attaching wins.
    *
    * @returns the detach.
-   * @throws {TypeError} for a `wss` with a server of its own or with a two-argument `verifyClient`, and for a string path
-   * that is taken on this server.
+   * @throws {TypeError} for a `wss` with a server of its own or with a two-argument `verifyClient`, for a string path that is
+   * taken on this server or that no upgrade could match, and on a closed bridge.
    */
   attach(server: UpgradeServer, wss: WebSocketServer, mount?: MountOptions<C>): () => void
   /**
@@ -72,33 +75,38 @@ export interface SessionBridge<C = SessionContext> extends EventEmitter<SessionB
   handleUpgrade(wss: WebSocketServer, request: IncomingMessage, socket: Duplex, head: Buffer): void
   /**
    * The handshake alone, for any other server: origin, cookie, session, authorize. Never rejects, and leaves the request
-   * as it is. It counts as a handshake under way, with the same deadline and cap.
+   * as it is. It counts as a handshake under way, with the same deadline and cap. It does not follow the socket, so it never
+   * refuses as `client-gone`.
    *
    * The context is what the load found: neither watched nor counted until `bind`.
    */
   authenticate(request: IncomingMessage): Promise<Verdict>
   /**
    * Ties the context of an `authenticate()` to a WebSocket of ws that somebody else has opened: watched from now on, checked
-   * at once, ended with its session. From now on it is as one that this bridge has let in: `context.ws`, `contextOf`, and no
-   * message after the end. Call it before anything is awaited in a 'connection' listener.
+   * at once, ended with its session. It is then as one that this bridge has let in: `context.ws`, `contextOf`, and no message
+   * after the end. Call it before anything is awaited in a 'connection' listener.
    *
-   * @throws {TypeError} for a WebSocket that this bridge has already, and as below.
+   * Where `maxSocketsPerSession` leaves no place, it is closed with 1008.
+   *
+   * @throws {TypeError} for a WebSocket that this bridge has already, and for a context that is bound already, has ended, or is
+   * not of this bridge.
    */
   bind(context: SessionContext, ws: WebSocket): void
   /**
-   * The same for a connection of any kind. Where `maxSocketsPerSession` leaves no place, the connection is closed with 1008.
+   * The same for a connection of any kind, such as server-sent events. Its messages are your own affair: after the end, drop
+   * them.
    *
-   * @throws {TypeError} for a context that is bound already, has ended, or is not of this bridge.
+   * @throws {TypeError} for what is no connection, and for a context that is bound already, has ended, or is not of this bridge.
    */
   // eslint-disable-next-line @typescript-eslint/unified-signatures -- one union would take the types from `close: (code) => …`
   bind(context: SessionContext, connection: BoundConnection): void
-  /** The context of a socket that this bridge let in. */
+  /** The context of a socket that this bridge let in, also after its end; undefined for an anonymous or foreign one. */
   contextOf(ws: WebSocket): SessionContext | undefined
 
-  /** The verified session ID in a Cookie header or a request; undefined if it is absent, unsigned or forged. */
+  /** The verified session ID in a Cookie header or a request; undefined if it is absent, unsigned or forged. Asks no store. */
   readSessionID(from: string | IncomingMessage): string | undefined
   /**
-   * `name=value` as a browser would send it back, signed by the first secret.
+   * `name=value` as a browser would send it back, signed by the first secret. A credential. Asks no store.
    *
    * @throws {TypeError} for an empty session ID.
    */
@@ -130,7 +138,7 @@ export interface SessionBridge<C = SessionContext> extends EventEmitter<SessionB
    */
   check(sessionID?: string): void
 
-  /** The contexts of this process's open connections. */
+  /** The contexts of this process's open connections with a session, as they are at the call. */
   connections(): Iterable<SessionContext>
   /**
    * Closes connections of this process: those of a session ID, or those that the function says yes to. The session stays.

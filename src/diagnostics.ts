@@ -16,7 +16,7 @@ export interface DiagnosticsConnection {
   readonly sessionHash: string
   /** Where the connection came from. Its `url` is as it was sent, with whatever your pages put into it. */
   readonly handshake: HandshakeInfo
-  /** False for a connection that `bind` tied to the session. */
+  /** False for a connection of another kind, which `bind` tied to the session. */
   readonly isWebSocket: boolean
 }
 

@@ -13,13 +13,14 @@ import type { Authorize } from './live/authorize.js'
 import type { KeepAliveMode } from './live/keep-alive.js'
 import type { LiveStore } from './store/live-store.js'
 
-/** The options of {@link createSessionBridge}. Only `session` is required. */
+/** The options of {@link createSessionBridge}. Only `session` is required. A wrong or unknown one is a `TypeError` that names it. */
 export interface SessionBridgeOptions {
   /**
    * The very object given to express-session: `app.use(session(sessionOptions))`.
    *
    * `store` and `secret` are required here: without a `store`, express-session makes a MemoryStore of its own that nobody
-   * else can reach. `name` (or `key`), `cookie`, `rolling` and `proxy` are honoured. All secrets verify; the first signs.
+   * else can reach. `name` (or `key`), `cookie`, `rolling` and `proxy` are honoured. All secrets verify; the first signs. The
+   * cookie is read as express-session reads it (its index.js, `getcookie`), and outside `cookie.path` there is none.
    */
   session: SessionOptions & { key?: string | undefined }
   /**
@@ -32,24 +33,31 @@ export interface SessionBridgeOptions {
    *
    * - `'same-origin'`: the Origin's host and port equal the request's Host, and on an encrypted socket its scheme is https.
    * - a list: exact http(s) origins, such as `'https://app.example.com'`.
-   * - a function: asked for every single value, `'null'` included. Throwing refuses with `authorize-failed`.
+   * - a function: asked for every single value, `'null'` included. It answers true or false, at once; anything else, and
+   *   throwing, refuses with `authorize-failed` (500) and emits `fault`.
    * - `'any'`: the check is off; any web page can then open a socket as the user who visits it.
    *
-   * Several values in one header are refused, except with `'any'`.
+   * Several values in one header (RFC 6454, section 7.1) are refused, except with `'any'`.
    */
   origins?: Origins | undefined
   /**
-   * Refuse a request that has no Origin at all. Default `false`: on an upgrade that is no browser.
+   * Refuse a request that has no Origin at all. Default `false`: on an upgrade that is no browser, for browsers must send
+   * one (RFC 6455, section 4.1).
    *
    * Where there is none, a `Sec-Fetch-Site` other than `same-origin` or `none` is refused all the same.
    */
   requireOrigin?: boolean | undefined
-  /** Compare `'same-origin'` with the last `X-Forwarded-Host`. Default `false`. Only behind a proxy that sets it. */
+  /**
+   * Compare `'same-origin'` with the last `X-Forwarded-Host`, and believe `X-Forwarded-Proto` where a `secure` cookie is to be
+   * renewed, as with express-session's `proxy`. Default `false`. Only behind a proxy that sets them.
+   */
   trustProxy?: boolean | undefined
   /**
-   * Who may connect, by what the session says. Default: any session. Must return `true` or `false`, or a promise of one.
+   * Who may connect, and stay, by what the session says. Default: any session. Returns `true` or `false`, or a promise of one.
    *
-   * Throwing refuses with `authorize-failed` (500) and emits `fault`.
+   * Asked at the handshake, and again whenever the session of an open connection changes, then with `undefined` in place of the
+   * request. A no refuses as `forbidden` (403), and closes with 4403 later. Throwing, or a yes that is not `true`, is a `fault`:
+   * it refuses with `authorize-failed` (500), and later counts as a check that failed (see `unverifiedMs`).
    */
   authorize?: Authorize | undefined
   /**
@@ -64,11 +72,11 @@ export interface SessionBridgeOptions {
    * sees 'open' before 'close', and costs a handshake's answer; counts of 401s in a proxy's log stay empty.
    */
   refuseWith?: 'status' | 'close' | undefined
-  /** From the upgrade to the 101, everything included, in ms. Default 5 000; then the answer is 503. */
+  /** From the upgrade to the 101, everything included, in ms, above 0 and below 2^31. Default 5 000; then the answer is 503. */
   handshakeTimeoutMs?: number | undefined
-  /** Handshakes under way. Default 1 000; one more is answered 503. */
+  /** Handshakes under way, from 1 to Infinity. Default 1 000; one more is answered 503, with `Retry-After`. */
   maxPending?: number | undefined
-  /** Sockets of one session in this process. Default Infinity; one more is answered 429. */
+  /** Connections of one session in this process. Default Infinity; one more is answered 429, or closed with 1008 by `bind`. */
   maxSocketsPerSession?: number | undefined
   /**
    * What keeps a session from expiring: its sockets' inbound messages (pings and pongs are none), being connected, or HTTP
@@ -78,9 +86,15 @@ export interface SessionBridgeOptions {
    * touches nothing (`rolling` does).
    */
   keepAlive?: KeepAliveMode | undefined
-  /** How often a session is checked that nobody reported a change of, in ms. Default 300 000 with `live`, else 30 000. */
+  /**
+   * How often a connected session is checked that nobody reported a change of, in ms, above 0 and below 2^31. Default 300 000 with
+   * `live`, else 30 000: changes by other processes are found so.
+   */
   revalidateMs?: number | undefined
-  /** How long a socket may stay while its session cannot be checked, in ms. Default 60 000; then it ends as `unverified`. */
+  /**
+   * How long a connection may stay while its session cannot be checked, in ms, above 0 and below 2^31, from the first check that
+   * failed. Default 60 000; then it ends as `unverified` (1013).
+   */
   unverifiedMs?: number | undefined
 }
 

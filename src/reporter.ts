@@ -17,13 +17,16 @@ import { refusalStatus, type Refusal, type RefusalReason, type SessionEnd } from
 
 /** The events of a bridge. */
 export interface SessionBridgeEvents {
-  /** A request was let in. `context` is undefined where it is anonymous. */
+  /**
+   * A connection was let in, by an upgrade or by `bind`. `context` is undefined where it is anonymous, `ws` where it is no
+   * WebSocket. It comes before 'connection'.
+   */
   accept: [context: SessionContext | undefined, ws: WebSocket | undefined]
   /** A request was not let in, also by `authenticate()`. */
   refuse: [refusal: Refusal, request: IncomingMessage]
   /** The session of a connection changed; `context.session` is the new one. */
   change: [context: SessionContext, previous: SessionSnapshot]
-  /** A connection came to its end. */
+  /** A connection with a session came to its end: once for each, also when the client simply closed. */
   end: [context: SessionContext, end: SessionEnd]
   /** Something went wrong outside any call. If nobody listens, it becomes a process warning, at most one of a kind a minute. */
   fault: [error: Error]

@@ -50,6 +50,12 @@ describe('the code in the README', () => {
     expect(stdout).toMatch(/^# fail 0$/m)
   })
 
+  it('gives every client of redis a listener for errors, without which the end of Redis is that of the process', () => {
+    const clients = readme.match(/create(?:Client|Cluster)\(.*/g) ?? []
+    expect(clients.length).toBeGreaterThan(1)
+    expect(clients.filter((line) => !line.includes(".on('error', "))).toEqual([])
+  })
+
   it('has a start that fits a screen', () => {
     expect(start.trim().split('\n').filter(Boolean).length).toBeLessThan(35)
   })
@@ -102,6 +108,18 @@ describe('the README', () => {
     const codes = new Set(rowsOf('code').map(([closeCode]) => Number(closeCode)))
     expect(codes).toEqual(new Set(Object.values(CloseCode)))
     for (const [, name = ''] of readme.matchAll(/CloseCode\.(\w+)/g)) expect(CloseCode).toHaveProperty(name)
+  })
+
+  it('estimates with the figures that docs/benchmarks.md has', () => {
+    const cellsOf = (row: string) =>
+      new RegExp(`^\\| ${row} +\\|(.*)\\|$`, 'm').exec(read('docs/benchmarks.md'))?.[1]?.split('|')
+    const resident = Number(cellsOf('bridge, a session each')?.at(-1)) / 1000
+    expect(readme).toContain(`20 000 sockets × ${resident.toFixed(1)} KB `)
+    expect(readme).toContain(
+      `1 000 000 sessions × ${Number(cellsOf("Redis' memory for a session, bytes")).toFixed()} bytes `,
+    )
+    const [median, most] = cellsOf('change, until heard')?.map(Number) ?? []
+    expect(readme).toContain(`${median} ms in the median, ${most} ms in 99 of 100`)
   })
 
   it('has commands that package.json knows, and links to files that are there', () => {

@@ -124,7 +124,7 @@ function showSessions(nodes, you, order) {
 
 function sessionCard({ session }, order) {
   const user = () => byId('sessions').querySelector(`[data-key="${session}"]`).dataset.user
-  const who = element('h4')
+  const who = element('h4', {}, element('bdi'), element('span'))
   who.id = `session-${session}`
   const actions = element(
     'div',
@@ -172,11 +172,12 @@ function named(target, name) {
 function fillSession(card, { session, data, leftMs, sockets }, you, order) {
   card.dataset.user = data.user ?? ''
   const [who, left] = card.querySelector('.head').children
-  setText(who, `${data.user}${session === you ? ' (you)' : ''} · ${session}`)
+  setText(who.firstChild, String(data.user))
+  setText(who.lastChild, `${session === you ? ' (you)' : ''} · ${session}`)
   setText(left, `${duration(leftMs)} left`)
   keep(card.querySelector('.data'), Object.entries(data), {
     key: ([field]) => field,
-    make: ([field]) => element('div', {}, element('dt', {}, field), element('dd')),
+    make: ([field]) => element('div', {}, element('dt', {}, field), element('dd', { dir: 'auto' })),
     fill: (item, [field, value]) =>
       setText(item.lastChild, field === 'loggedInAt' ? clock(value) : JSON.stringify(value)),
   })
@@ -206,7 +207,7 @@ function showRefusals(nodes) {
     key: ({ id }) => id,
     make: () => element('tr', {}, ...Array.from({ length: 7 }, () => element('td'))),
     fill(row, { at, times, status, reason, path, origin, node }) {
-      const cells = [clock(at), String(times), String(status), reason, path, origin || 'none', node]
+      const cells = [clock(at), String(status), reason, String(times), path, origin || 'none', node]
       cells.forEach((text, column) => setText(row.children[column], text))
     },
   })

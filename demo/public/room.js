@@ -14,6 +14,7 @@ export function createRoomView(socket) {
     byId('chat-form').reset()
   })
 
+  /* Names and texts are written in either direction, whatever that of the page: hence `dir` and `bdi`. */
   function line({ at, user, text, node, session, socket: name }) {
     const own = session === you.session
     const whose = own ? `yours, of ${name === you.socket ? 'this tab' : 'another tab'}` : session
@@ -24,9 +25,15 @@ export function createRoomView(socket) {
       element(
         'div',
         {},
-        element('p', { className: 'by' }, element('strong', {}, user), ' ', element('time', {}, clock(at))),
-        element('p', { className: 'text' }, text),
-        element('p', { className: 'from' }, `${node} read «${user}» from the session: ${whose}`),
+        element(
+          'p',
+          { className: 'by' },
+          element('strong', { dir: 'auto' }, user),
+          ' ',
+          element('time', {}, clock(at)),
+        ),
+        element('p', { className: 'text', dir: 'auto' }, text),
+        element('p', { className: 'from' }, `${node} read «`, element('bdi', {}, user), `» from the session: ${whose}`),
       ),
     )
   }
@@ -77,11 +84,11 @@ export function createRoomView(socket) {
               element(
                 'p',
                 {},
-                element('strong', {}, user),
+                element('strong', { dir: 'auto' }, user),
                 session === you.session ? ' (you)' : '',
                 ...(role === 'admin' ? [' ', element('span', { className: 'tag' }, 'admin')] : []),
               ),
-              ...(note ? [element('p', { className: 'note' }, note)] : []),
+              ...(note ? [element('p', { className: 'note', dir: 'auto' }, note)] : []),
               element('p', { className: 'from' }, `${count(tabs, 'tab')} on ${nodes.join(' and ')}`),
             ),
           )

@@ -91,8 +91,9 @@ export async function startDemo(options: DemoOptions = {}): Promise<Demo> {
     // Nobody has more tabs than that.
     maxSocketsPerSession: 20,
   })
-  bridge.on('fault', (error) => {
-    console.error('Fault:', error)
+  bridge.on('fault', ({ stack }) => {
+    // Not the whole of it: its `cause` may be the store's own error, and that may hold a session ID.
+    console.error('Fault:', stack)
   })
 
   const nodes = new Nodes(bridge, backing.channel, node, url)

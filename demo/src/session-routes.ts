@@ -16,6 +16,7 @@ declare module 'express-session' {
 const roles = ['visitor', 'admin']
 const longestName = 40
 const longestNote = 80
+const aboutNames = `A name has 1 to ${longestName} characters.`
 
 /** `GET /me`, `POST /login` and `POST /session` with `{ name, role, note }`, `POST /logout`. */
 export function sessionRoutes(cookieName: string): Router {
@@ -28,7 +29,7 @@ export function sessionRoutes(cookieName: string): Router {
 
   routes.post('/login', (request, response, next) => {
     const { name, role = 'visitor' } = fieldsIn(request.body)
-    if (name === undefined) return response.status(400).json({ error: `A name has 1 to ${longestName} characters.` })
+    if (name === undefined) return response.status(400).json({ error: aboutNames })
     // A new session ID at every login, so that an ID planted beforehand is worth nothing.
     return request.session.regenerate((error) => {
       if (error) return next(error)
@@ -44,7 +45,8 @@ export function sessionRoutes(cookieName: string): Router {
   routes.post('/session', (request, response) => {
     if (request.session.user === undefined) return response.status(401).json({ error: 'Not logged in.' })
     const { name, role, note } = fieldsIn(request.body)
-    if (name !== undefined) request.session.user = name
+    if (name === undefined) return response.status(400).json({ error: aboutNames })
+    request.session.user = name
     if (role !== undefined) request.session.role = role
     if (note !== undefined) request.session.note = note
     return response.json({ user: request.session.user })

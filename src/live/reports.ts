@@ -12,14 +12,23 @@ import type { SessionContext } from './context.js'
 
 /** What went wrong outside any call, by where it did. */
 export type FaultKind =
+  /** Option `authorize` threw, was too late, or gave something odd. */
   | 'authorize'
+  /** Option `origins`, or express-session's `cookie` as a function, threw or gave something odd. */
   | 'origins'
+  /** The store holds something that cannot be a session, or a session whose cookie cannot be renewed. */
   | 'record'
+  /** A check failed, and not for want of the store. */
   | 'check'
+  /** The LiveStore says so, or could not be closed. */
   | 'live-store'
+  /** A hook of the ws server threw, or what was handed in is no upgrade. */
   | 'upgrade'
+  /** A 'connection' listener threw or rejected. */
   | 'connection-listener'
+  /** A listener of the bridge's own events, or of a context's, threw. */
   | 'event-listener'
+  /** A method of a bound connection threw. */
   | 'bound-connection'
 
 /** Where the stages report to. None of these throws. */

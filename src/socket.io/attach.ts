@@ -19,7 +19,10 @@ import { guardNamespaces } from './namespaces.js'
  * ```
  */
 export interface SocketData<C = SessionContext> {
-  /** The same for all namespaces of a connection. Not enumerable, so that no adapter keeps it or sends it anywhere. */
+  /**
+   * The context of the connection, the same for all its namespaces. Not enumerable, so that no adapter keeps it or sends it
+   * anywhere.
+   */
   readonly context: C
 }
 

@@ -84,14 +84,17 @@ export interface SessionCookieData {
   partitioned?: boolean
 }
 
-/** A session as plain data: what JSON makes of your `SessionData`. Every field of yours may be missing, as on `req.session`. */
+/**
+ * A session as plain data that can be changed: what JSON makes of your `SessionData`, so a Date is a string, and there are no
+ * methods. Every field of yours may be missing, as on `req.session`.
+ */
 export type SessionDraft = {
   [K in keyof JsonOf<WithoutCookie<SessionData>>]?: JsonOf<WithoutCookie<SessionData>>[K]
 } & {
   cookie: SessionCookieData
 }
 
-/** The same, frozen all the way down. */
+/** A session as a handler sees it: plain data like a {@link SessionDraft}, but frozen all the way down. */
 export type SessionSnapshot = DeepReadonly<SessionDraft>
 
 /** SessionData without its cookie; unlike `Omit`, it keeps an index signature's named neighbours. */

@@ -56,7 +56,7 @@ export function withSpeed(readme: string, { date, machine, tables }: Figures): s
     '| --- | --- | --: | --: | --: | --: |',
     ...shown,
   ]
-  const source = `Printed on ${date.slice(0, 10)}, ${machine.split(', ').slice(0, 3).join(', ')}.`
+  const source = `Printed on ${date.slice(0, 10)} by \`npm run bench -- --readme README.md\`, ${machine.split(', ').slice(0, 3).join(', ')}.`
   return `${readme.slice(0, from)}${begin}\n\n${table.join('\n')}\n\n${source}\n\n${readme.slice(to)}`
 }
 

@@ -14,7 +14,7 @@ export const chat: FastifyPluginAsync<{ bridge: SessionBridge }> = async (fastif
   fastify.decorateRequest('sessionContext', null)
   fastify.addHook('preValidation', async (request, reply) => {
     const verdict = await bridge.authenticate(request.raw)
-    if (!verdict.accepted) return reply.code(verdict.refusal.status || 400).send()
+    if (!verdict.accepted) return reply.code(verdict.refusal.status).send()
     request.sessionContext = verdict.context ?? null
   })
 

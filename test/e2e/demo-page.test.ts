@@ -58,15 +58,20 @@ describe('the page', () => {
     expect(await overflowOf(page)).toBe(0)
 
     // Logs in as an admin, and is where one writes.
-    await page.keyboard.type('A name that is rather long for a phone')
+    // One word, as long as a name may be.
+    await page.keyboard.type('Wolfeschlegelsteinhausenbergerdorffwelch')
     await press(page, 'Tab', 'input[name=role]')
     await page.keyboard.press('ArrowDown')
     await page.keyboard.press('Enter')
     await page.locator('#text:focus').waitFor()
-    await page.keyboard.type('Hello')
+    await page.keyboard.type('Donaudampfschifffahrtsgesellschaft'.repeat(5))
     await page.keyboard.press('Enter')
     await page.locator('#log li').waitFor()
     expect(await overflowOf(page)).toBe(0)
+    await page.keyboard.type('مرحبا <b>123</b>.')
+    await page.keyboard.press('Enter')
+    const message = page.locator('#log .text', { hasText: 'مرحبا <b>123</b>.' })
+    expect(await message.evaluate((text) => getComputedStyle(text).direction)).toBe('rtl')
 
     // From view to view: the focus goes to the heading of the one that was asked for.
     await press(page, 'Shift+Tab', 'nav a[href="#/session"]')

@@ -62,6 +62,13 @@ describe.each(places)('the demo, on $name,', ({ start }) => {
       await tab.locator('#snapshot', { hasText: '"note": "Note G"' }).waitFor()
       await tab.locator('#events').getByText('The session changed.').waitFor()
     }
+    // What is no name changes nothing, and says so: in the page, and to whoever comes past it.
+    await first.getByLabel('Name', { exact: true }).fill('   ')
+    expect(await first.locator('#new-name').evaluate((name: HTMLInputElement) => name.validity.patternMismatch)).toBe(
+      true,
+    )
+    const answer = await ada.context.request.post(`${here.url}/session`, { data: { name: 'x'.repeat(200) } })
+    expect([answer.status(), await answer.json()]).toEqual([400, { error: 'A name has 1 to 40 characters.' }])
     await visit(second, 'Room')
     await say(second, 'It is me')
     await second.getByText('read «Countess of Lovelace» from the session').waitFor()

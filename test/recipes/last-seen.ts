@@ -16,7 +16,9 @@ export const noteLastSeen: ConnectionListener = (ws, _request, context) => {
       })
       .catch((error: unknown) => {
         // Who logged out has no session to be seen in.
-        if (!(error instanceof SessionEndedError)) console.error('Last seen was not saved:', error)
+        if (error instanceof SessionEndedError) return
+        // The message alone: its `cause`, the store's own error, may hold a session ID.
+        console.error('Last seen was not saved:', error instanceof Error ? error.message : '')
       })
   })
 }

@@ -82,7 +82,8 @@ function codeOf({ declarations, members }: PublicName): string {
   return `\`\`\`typescript\n${shown.join('\n')}\n\`\`\``
 }
 
-function functionOf(declaration: ts.FunctionDeclaration): string {
+/* Without what it does. */
+function functionOf(declaration: ts.FunctionDeclaration | ts.MethodDeclaration): string {
   const text = textOf(declaration)
   const body = declaration.body === undefined ? '' : declaration.body.getText()
   return text.slice(0, text.length - body.length).trim()
@@ -102,8 +103,11 @@ function textOf(declaration: ts.Node): string {
 function signatureOf({ declarations }: Documented): string {
   const [declaration] = declarations
   if (declaration === undefined) return ''
-  const text = inline(declaration)
-  return text.replace(/(\?: .*) \| undefined$/, '$1').replaceAll(/(\w\?: [^,;{}]*?) \| undefined/g, '$1')
+  const text = ts.isMethodDeclaration(declaration) ? functionOf(declaration) : inline(declaration)
+  return text
+    .replace(/^override /, '')
+    .replace(/(\?: .*) \| undefined$/, '$1')
+    .replaceAll(/(\w\?: [^,;{}()]*?) \| undefined/g, '$1')
 }
 
 /* An object type without the comments of its members: they stand in the text. */

@@ -60,17 +60,25 @@ function readName(checker: ts.TypeChecker, symbol: ts.Symbol): PublicName {
   const members = documented.declarations.flatMap(membersOf).map((member) => {
     const memberSymbol = checker.getSymbolAtLocation(member.name)
     if (memberSymbol === undefined) throw new Error(`${own.name}.${member.name.getText()} has no symbol`)
-    return read(checker, memberSymbol)
+    return readMember(checker, memberSymbol, member)
   })
   return { ...documented, members }
 }
 
+/* Each overload of a method is a member of its own, with a text of its own. */
+function readMember(checker: ts.TypeChecker, symbol: ts.Symbol, member: Member): Documented {
+  const signature = ts.isMethodSignature(member) ? checker.getSignatureFromDeclaration(member) : undefined
+  return { ...textsOf(checker, signature ?? symbol), name: symbol.name, declarations: [member] }
+}
+
 function read(checker: ts.TypeChecker, symbol: ts.Symbol): Documented {
+  return { ...textsOf(checker, symbol), name: symbol.name, declarations: symbol.declarations ?? [] }
+}
+
+function textsOf(checker: ts.TypeChecker, documented: ts.Symbol | ts.Signature): Pick<Documented, 'text' | 'tags'> {
   return {
-    name: symbol.name,
-    declarations: symbol.declarations ?? [],
-    text: ts.displayPartsToString(symbol.getDocumentationComment(checker)),
-    tags: symbol.getJsDocTags(checker).map(({ name, text }) => ({ name, text: ts.displayPartsToString(text) })),
+    text: ts.displayPartsToString(documented.getDocumentationComment(checker)),
+    tags: documented.getJsDocTags(checker).map(({ name, text }) => ({ name, text: ts.displayPartsToString(text) })),
   }
 }
 
