@@ -58,14 +58,17 @@ export class Sessions {
   constructor(options: SessionsOptions) {
     const { store, clock, reports, authorize, unverifiedMs } = options
     this.#options = options
-    const access = new StoreAccess(store, options.storeTimeoutMs)
+    const onStoreFault = (error: unknown): void => {
+      reports.fault('live-store', error)
+    }
+    const access = new StoreAccess(store, options.storeTimeoutMs, onStoreFault)
     const registry = new Registry({
       onEnter: ({ sessionID }) => {
-        store.watch(sessionID)
+        access.watch(sessionID)
         this.#revalidation.entered()
       },
       onLeave: (live) => {
-        store.unwatch(live.sessionID)
+        access.unwatch(live.sessionID)
         this.#revalidation.left()
         this.#agenda.remove(live)
       },
@@ -115,9 +118,7 @@ export class Sessions {
       if (source instanceof LiveSession) keepAlive.activity(source)
     }
     store.onChange(checks.report)
-    store.onFault?.((error) => {
-      reports.fault('live-store', error)
-    })
+    store.onFault?.(onStoreFault)
   }
 
   // Before the 101 --------------------------------------------------------------------------------------------------

@@ -1,20 +1,33 @@
 /*
  * The one way to the store from inside: every call has a deadline, and one kind of error.
- * In: a LiveStore. Out: the same answers, or StoreUnavailableError in time.
+ * In: a LiveStore. Out: the same answers, or StoreUnavailableError in time; what nobody waits for fails as a fault.
  */
 import type { SessionData } from 'express-session'
 
 import { CallDeadlines } from '../store/call-deadlines.js'
 import type { LiveStore, ReplaceResult, StoredSession } from '../store/live-store.js'
+import { isThenable } from '../store/settle-once.js'
 
 /** A LiveStore whose calls always settle. */
 export class StoreAccess {
   readonly #store: LiveStore
   readonly #calls: CallDeadlines
+  readonly #onFault: (error: unknown) => void
 
-  constructor(store: LiveStore, timeoutMs: number) {
+  constructor(store: LiveStore, timeoutMs: number, onFault: (error: unknown) => void) {
     this.#store = store
     this.#calls = new CallDeadlines(timeoutMs)
+    this.#onFault = onFault
+  }
+
+  /** Never throws: where nothing is heard of a session, its changes are found by asking. */
+  watch(sessionID: string): void {
+    this.#start(() => this.#store.watch(sessionID))
+  }
+
+  /** Never throws. */
+  unwatch(sessionID: string): void {
+    this.#start(() => this.#store.unwatch(sessionID))
   }
 
   get(sessionID: string, held?: StoredSession): Promise<StoredSession | undefined> {
@@ -41,5 +54,15 @@ export class StoreAccess {
   /** Calls whose deadline has not come fail now. */
   close(): void {
     this.#calls.close()
+  }
+
+  /* An async function goes for one that returns nothing: nobody waits for its promise, which may reject. */
+  #start(call: () => unknown): void {
+    try {
+      const returned = call()
+      if (isThenable(returned)) returned.then(undefined, this.#onFault)
+    } catch (error) {
+      this.#onFault(error)
+    }
   }
 }
