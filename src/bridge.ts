@@ -288,7 +288,7 @@ class Bridge extends EventEmitter<SessionBridgeEvents> implements SessionBridge<
   }
 
   readSessionID(from: string | IncomingMessage): string | undefined {
-    const proof = this.#cookie.read(typeof from === 'string' ? from : from.headers.cookie)
+    const proof = this.#cookie.read(cookieHeaderOf(from))
     return typeof proof === 'string' ? undefined : proof.sessionID
   }
 
@@ -354,6 +354,11 @@ class Bridge extends EventEmitter<SessionBridgeEvents> implements SessionBridge<
     // Those too who were refused while the sessions were being closed.
     await Promise.all([this.#refused.gone(), this.#refusedByClose?.gone()])
   }
+}
+
+/* JavaScript hands on `request.headers.cookie` as it is: undefined where there is none. */
+function cookieHeaderOf(from: string | IncomingMessage | undefined): string | undefined {
+  return typeof from === 'object' ? from.headers.cookie : from
 }
 
 function asSessionID(sessionID: unknown): string {
