@@ -127,6 +127,8 @@ export interface SessionBridge<C = SessionContext> extends EventEmitter<SessionB
   /**
    * Something may have changed: checks this session, or all of them. Ends nothing by itself. For stores with notifications
    * of their own (LISTEN/NOTIFY, change streams).
+   *
+   * @throws {TypeError} for an ID that is no string.
    */
   check(sessionID?: string): void
 
@@ -311,7 +313,7 @@ class Bridge extends EventEmitter<SessionBridgeEvents> implements SessionBridge<
   }
 
   check(sessionID?: string): void {
-    this.#sessions.report(sessionID)
+    this.#sessions.report(sessionID === undefined ? undefined : asSessionID(sessionID))
   }
 
   connections(): Iterable<SessionContext> {

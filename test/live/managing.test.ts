@@ -198,6 +198,13 @@ describe('check()', () => {
     expect(contexts[0]?.ended).toBeUndefined()
   })
 
+  it.each([null, 7, Buffer.from('id')])('throws a TypeError for %j: a logout must not get lost in it', (sessionID) => {
+    const { bridge } = startBridge()
+    expect(() => {
+      bridge.check(sessionID as never)
+    }).toThrow(expect.objectContaining({ name: 'TypeError', message: 'A session ID is a string.' }))
+  })
+
   it('ends nothing by itself, and asks nobody about a session without sockets', async () => {
     const { bridge, store, bind } = startBridge()
     store.set('id', record())
