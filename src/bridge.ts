@@ -22,7 +22,7 @@ import { Reporter, type SessionBridgeEvents, type SessionBridgeStats } from './r
 import { snapshotOfStored } from './store/clean-session.js'
 import { ExpressStore } from './store/express-store.js'
 import type { SessionSnapshot } from './store/snapshot.js'
-import { checkDestination, type ConnectionListener } from './upgrade/destination.js'
+import { checkDestination, checkMount, type ConnectionListener } from './upgrade/destination.js'
 import { createGuardedStore } from './upgrade/guarded-store.js'
 import { PendingHandshakes } from './upgrade/pending.js'
 import { RefusedWebSockets } from './upgrade/refuse-by-close.js'
@@ -61,8 +61,8 @@ export interface SessionBridge<C = SessionContext> extends EventEmitter<SessionB
    * alone. The first match in order of attaching wins.
    *
    * @returns the detach.
-   * @throws {TypeError} for a `wss` with a server of its own or with a two-argument `verifyClient`, and for a string path
-   * that is taken on this server.
+   * @throws {TypeError} for a `wss` with a server of its own or with a two-argument `verifyClient`, for a string path that is
+   * taken on this server, and for an unknown option.
    */
   attach(server: UpgradeServer, wss: WebSocketServer, mount?: MountOptions<C>): () => void
   /**
@@ -251,8 +251,10 @@ class Bridge extends EventEmitter<SessionBridgeEvents> implements SessionBridge<
     adapterDoors.set(this, this.#adapterDoor())
   }
 
-  attach(server: UpgradeServer, wss: WebSocketServer, { path, onConnection }: MountOptions<never> = {}): () => void {
+  attach(server: UpgradeServer, wss: WebSocketServer, mount: MountOptions<never> = {}): () => void {
     if (this.#closed !== undefined) throw new TypeError('attach: the bridge is closed.')
+    checkMount(mount)
+    const { path, onConnection } = mount
     const destination = { wss, onConnection }
     checkDestination(destination)
     const detach = mountOn(server, {

@@ -62,6 +62,22 @@ describe('attach', () => {
     )
   })
 
+  it.each<[string, unknown, RegExp]>([
+    [
+      'a misspelt option',
+      { paht: '/chat' },
+      /^attach: option `paht` is unknown\. The options are: path, onConnection\.$/,
+    ],
+    ['a path by itself', '/chat', /^attach: .* \{ path: '\/chat' \}/],
+    ['a listener by itself', () => undefined, /^attach: .* \{ path: '\/chat' \}/],
+    ['null', null, /^attach: .* \{ path: '\/chat' \}/],
+  ])('throws a TypeError for %s, which would leave it on every path', async (_what, mount, message) => {
+    const { bridge, server, wss } = await startApp()
+    const attach = () => bridge.attach(server, wss, mount as MountOptions)
+    expect(attach).toThrow(TypeError)
+    expect(attach).toThrow(message)
+  })
+
   it('leaves no listener behind when it throws', async () => {
     const { bridge, wss } = await startApp()
     const server = createServer()
