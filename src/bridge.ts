@@ -210,7 +210,7 @@ class Bridge extends EventEmitter<SessionBridgeEvents> implements SessionBridge<
   #closed: Promise<void> | undefined
 
   constructor(options: ResolvedOptions, clock: Clock) {
-    super()
+    super({ captureRejections: true })
     const reports = this.#reporter
     const { authorize, anonymous, cookieSetting, maxSocketsPerSession } = options
     const cookie = createSessionCookie(options.cookieName, options.secrets)
@@ -334,6 +334,11 @@ class Bridge extends EventEmitter<SessionBridgeEvents> implements SessionBridge<
   close(): Promise<void> {
     this.#closed ??= this.#close()
     return this.#closed
+  }
+
+  /* What Node calls where an async listener has rejected, instead of an unhandled rejection. */
+  override [EventEmitter.captureRejectionSymbol](error: unknown, ...[event]: unknown[]): void {
+    this.#reporter.listenerRejected(event, error)
   }
 
   #adapterDoor(): AdapterDoor {

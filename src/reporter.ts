@@ -15,7 +15,7 @@ import type { SessionSnapshot } from './store/snapshot.js'
 import { trace } from './trace.js'
 import { refusalStatus, type Refusal, type RefusalReason, type SessionEnd } from './verdict.js'
 
-/** The events of a bridge. */
+/** The events of a bridge. A listener that throws, or whose promise rejects, is a `fault`. */
 export interface SessionBridgeEvents {
   /** A request was let in. `context` is undefined where it is anonymous. */
   accept: [context: SessionContext | undefined, ws: WebSocket | undefined]
@@ -122,6 +122,13 @@ export class Reporter implements Reports {
     } catch (thrown) {
       this.#warn('event-listener', thrown)
     }
+  }
+
+  /** To be called where an async listener of the bridge has rejected. */
+  listenerRejected(event: unknown, error: unknown): void {
+    // Told of its own failure, a listener of faults would fail for ever.
+    if (event === 'fault') this.#warn('event-listener', error)
+    else this.fault('event-listener', error)
   }
 
   #guard(emit: () => void): void {

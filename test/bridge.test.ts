@@ -156,6 +156,34 @@ describe('the events of the bridge', () => {
   })
 })
 
+describe('an async listener of the bridge', () => {
+  it.each(['accept', 'refuse', 'change', 'end'] as const)("is a fault where it rejects for '%s'", async (event) => {
+    const app = await startApp()
+    // eslint-disable-next-line @typescript-eslint/no-misused-promises -- an async listener is what is tested
+    app.bridge.on(event, () => Promise.reject(new Error('the listener is broken')))
+    const client = await open(app.wsUrl, { cookie: await app.login('ada') })
+    const [context] = app.bridge.connections()
+    await context!.update((draft) => {
+      draft.user = 'eve'
+    })
+    expect((await refused(app.wsUrl)).status).toBe(401)
+    client.ws.close()
+    await vi.waitUntil(() => app.faults.length === 1, { interval: 2 })
+    expect(app.faults).toMatchObject([{ message: 'the listener is broken' }])
+  })
+
+  it("is not told of its own failure for 'fault': it becomes a process warning", async () => {
+    const app = await startApp({ bridge: { authorize: () => Promise.reject(new Error('no answer')) } })
+    const warn = vi.spyOn(process, 'emitWarning').mockImplementation(() => {})
+    // eslint-disable-next-line @typescript-eslint/no-misused-promises -- an async listener is what is tested
+    app.bridge.on('fault', () => Promise.reject(new TypeError('the listener is broken')))
+    expect((await refused(app.wsUrl, { cookie: await app.login('ada') })).status).toBe(500)
+    await vi.waitUntil(() => warn.mock.calls.length === 1, { interval: 2 })
+    expect(String(warn.mock.calls[0]?.[0])).toContain('event-listener, TypeError')
+    expect(app.faults).toMatchObject([{ message: 'no answer' }])
+  })
+})
+
 describe('a fault that nobody listens for', () => {
   /** An app whose `authorize` throws, and what it has warned of. */
   async function startFaulty() {

@@ -80,7 +80,7 @@ export interface SessionContext extends EventEmitter<SessionContextEvents> {
   destroy(): Promise<void>
 }
 
-/** The events of a context. */
+/** The events of a context. A listener that throws, or whose promise rejects, is a `fault` of the bridge. */
 export interface SessionContextEvents {
   /** The session's data changed. A moved expiry is no change. */
   change: [session: SessionSnapshot, previous: SessionSnapshot]
@@ -94,6 +94,8 @@ export interface SessionActions {
   update(context: Context, mutate: Mutate): Promise<SessionSnapshot>
   touch(context: Context): Promise<void>
   destroy(context: Context): Promise<void>
+  /** An async listener of a context has rejected. */
+  listenerRejected(error: unknown): void
 }
 
 /** Where a context has its session from: what a handshake found, then the live session, at the end what that was last. */
@@ -108,6 +110,9 @@ export interface SessionSource {
 export interface FoundSession extends SessionSource {
   readonly snapshot: SessionSnapshot
 }
+
+/** «Last seen» in a listener of 'end' rejects after a logout: nobody should have to catch that to keep the process alive. */
+const emitterOptions = { captureRejections: true }
 
 /** The context behind the public interface. It holds no request: a Session would, and with it kilobytes for each socket. */
 export class Context extends EventEmitter<SessionContextEvents> implements SessionContext, Waiting {
@@ -127,7 +132,7 @@ export class Context extends EventEmitter<SessionContextEvents> implements Sessi
   #abort: AbortController | undefined
 
   constructor(actions: SessionActions, found: FoundSession, handshake: HandshakeInfo) {
-    super()
+    super(emitterOptions)
     this.#actions = actions
     this.#session = found
     this.#handshake = handshake
@@ -175,6 +180,11 @@ export class Context extends EventEmitter<SessionContextEvents> implements Sessi
 
   destroy(): Promise<void> {
     return this.#actions.destroy(this)
+  }
+
+  /** @internal What Node calls where an async listener has rejected. */
+  override [EventEmitter.captureRejectionSymbol](...[error]: unknown[]): void {
+    this.#actions.listenerRejected(error)
   }
 
   /** @internal Where its session comes from. */
