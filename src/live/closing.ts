@@ -4,6 +4,7 @@
  */
 import type { SessionEnd } from '../verdict.js'
 import { DeadlineQueue, type Waiting } from '../store/deadline-queue.js'
+import { callUnawaited } from '../store/unawaited.js'
 
 /** How long a client may take to answer the close frame, in ms. */
 const graceMs = 1_000
@@ -32,7 +33,7 @@ export class ClosingConnections {
     // It is closing already: it keeps the grace that it has.
     if (closable.dueAt !== 0) return
     this.#cuts.add(closable)
-    this.#safely(() => closable.connection?.close(code, text))
+    callUnawaited(() => closable.connection?.close(code, text), this.#onFault)
   }
 
   /** To be called when a connection has closed. */
@@ -58,21 +59,12 @@ export class ClosingConnections {
     if (connection?.terminate !== undefined && !this.#terminated.delete(closable)) {
       this.#terminated.add(closable)
       this.#cuts.add(closable)
-      this.#safely(() => connection.terminate?.())
+      callUnawaited(() => connection.terminate?.(), this.#onFault)
     }
     this.#left()
   }
 
   #left(): void {
     if (this.#cuts.size === 0) this.#onGone?.()
-  }
-
-  /* A bound connection's methods are the user's. */
-  #safely(call: () => void): void {
-    try {
-      call()
-    } catch (error) {
-      this.#onFault(error)
-    }
   }
 }

@@ -6,7 +6,7 @@ import type { SessionData } from 'express-session'
 
 import { CallDeadlines } from '../store/call-deadlines.js'
 import type { LiveStore, ReplaceResult, StoredSession } from '../store/live-store.js'
-import { isThenable } from '../store/settle-once.js'
+import { callUnawaited } from '../store/unawaited.js'
 
 /** A LiveStore whose calls always settle. */
 export class StoreAccess {
@@ -22,12 +22,12 @@ export class StoreAccess {
 
   /** Never throws: where nothing is heard of a session, its changes are found by asking. */
   watch(sessionID: string): void {
-    this.#start(() => this.#store.watch(sessionID))
+    callUnawaited(() => this.#store.watch(sessionID), this.#onFault)
   }
 
   /** Never throws. */
   unwatch(sessionID: string): void {
-    this.#start(() => this.#store.unwatch(sessionID))
+    callUnawaited(() => this.#store.unwatch(sessionID), this.#onFault)
   }
 
   get(sessionID: string, held?: StoredSession): Promise<StoredSession | undefined> {
@@ -54,15 +54,5 @@ export class StoreAccess {
   /** Calls whose deadline has not come fail now. */
   close(): void {
     this.#calls.close()
-  }
-
-  /* An async function goes for one that returns nothing: nobody waits for its promise, which may reject. */
-  #start(call: () => unknown): void {
-    try {
-      const returned = call()
-      if (isThenable(returned)) returned.then(undefined, this.#onFault)
-    } catch (error) {
-      this.#onFault(error)
-    }
   }
 }
