@@ -174,6 +174,11 @@ export class Sessions {
     this.#anonymous.end(ws, end)
   }
 
+  /** Whether it was to last then and is over by now. Later, a date that has passed is taken for a stale one. */
+  hasExpiredSince({ expiresAt }: LiveSession, at: number): boolean {
+    return expiresAt > at && expiresAt <= this.#options.clock.now()
+  }
+
   /** Looks once more: something was reported or read that the handshake has not seen. */
   recheck(live: LiveSession, { snapshot }: FoundSession): void {
     // `authorize` was asked about what the handshake had found.

@@ -202,7 +202,9 @@ export class Upgrader {
     })
     // The browser has a cookie with a new expiry now: the store must not be behind.
     if (setCookie !== undefined && context.ws !== undefined) sessions.renew(live)
-    if (live.reports !== reports || live.snapshot !== found.snapshot) sessions.recheck(live, found)
+    const isCurrent = live.reports === reports && live.snapshot === found.snapshot
+    // `authorize` may have taken its time.
+    if (!isCurrent || sessions.hasExpiredSince(live, handshake.at)) sessions.recheck(live, found)
   }
 
   #acceptAnonymous(upgrade: Upgrade, destination: Destination): void {

@@ -3,6 +3,7 @@ import { describe, expect, it, vi } from 'vitest'
 import type { Authorize } from 'ws-session-bridge'
 import { startApp } from '../support/app.js'
 import { atEnd } from '../support/at-end.js'
+import { open } from '../support/client.js'
 import { createGate } from '../support/gate.js'
 import { PlainConnection, record, rest, startBridge, stopClocks, until } from './bound.js'
 import { ByHandLiveStore, stored } from './by-hand-live-store.js'
@@ -21,6 +22,21 @@ describe('a session that nothing keeps alive', () => {
     expect(await client.closed).toEqual({ code: 4401, reason: 'expired' })
     expect(context.ended).toEqual({ reason: 'expired', code: 4401 })
     expect(app.bridge.stats()).toMatchObject({ sockets: 0, sessions: 0, ended: { expired: 1 } })
+  })
+
+  it('closes a socket that was let in when it had expired while authorize was asked', async () => {
+    const pass = stopClocks()
+    const gate = createGate()
+    const app = await startApp({
+      session: { cookie: { maxAge: 5_000 } },
+      bridge: { handshakeTimeoutMs: 60_000, authorize: () => gate.wait().then(() => true) },
+    })
+    const opening = open(app.wsUrl, { cookie: await app.login('ada') })
+    await gate.arrived
+    await pass(10_000)
+    gate.open()
+    const { closed } = await opening
+    expect(await closed).toEqual({ code: 4401, reason: 'expired' })
   })
 
   it('lives for as long as HTTP keeps touching it', async () => {
