@@ -6,6 +6,7 @@ import type { SessionData } from 'express-session'
 
 import { CallDeadlines } from '../store/call-deadlines.js'
 import type { LiveStore, ReplaceResult, StoredSession } from '../store/live-store.js'
+import { isThenable } from '../store/settle-once.js'
 import { callUnawaited } from '../store/unawaited.js'
 
 /** A LiveStore whose calls always settle. */
@@ -20,9 +21,15 @@ export class StoreAccess {
     this.#onFault = onFault
   }
 
-  /** Never throws: where nothing is heard of a session, its changes are found by asking. */
+  /**
+   * A promise that it returns all the same, and that rejects, is a fault: changes are found by asking then.
+   *
+   * @throws what the LiveStore throws: whose session cannot be watched is not let in.
+   */
   watch(sessionID: string): void {
-    callUnawaited(() => this.#store.watch(sessionID), this.#onFault)
+    const start = (): unknown => this.#store.watch(sessionID)
+    const returned = start()
+    if (isThenable(returned)) returned.then(undefined, this.#onFault)
   }
 
   /** Never throws. */

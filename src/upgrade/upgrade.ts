@@ -177,7 +177,7 @@ export class Upgrader {
         place.settle(judged)
       },
       (error: unknown) => {
-        // A request that is none was handed in.
+        // A LiveStore's `watch` threw, or a request that is none was handed in.
         this.#parts.reports.fault('upgrade', error)
         place.settle(refusalOf('authorize-failed'))
       },

@@ -6,33 +6,31 @@ import { endOf } from './connected.js'
 
 const failed = new Error('it does not listen')
 
-// What a LiveStore may get wrong: TypeScript takes an async function for one that returns nothing.
-const failures: [how: string, fail: LiveStore['watch']][] = [
-  [
-    'throws',
-    () => {
-      throw failed
-    },
-  ],
-  ['returns a promise that rejects', () => Promise.reject(failed)],
-]
+// TypeScript takes an async function for one that returns nothing.
+// eslint-disable-next-line @typescript-eslint/no-misused-promises -- the misuse is what is tested
+const rejects: LiveStore['watch'] = () => Promise.reject(failed)
 
-describe.each(failures)('a LiveStore that %s', (_how, fail) => {
-  it.each(['watch', 'unwatch'] as const)(
-    'on %s is a fault, and connections come and go all the same',
-    async (method) => {
-      const live = Object.assign(new ByHandLiveStore(), { [method]: fail })
-      const { bridge, bind, faults } = startBridge({ live })
-      const binding = bind('id')
-      await until(() => live.gets.length === 1)
-      live.gets.shift()?.answer(stored(record()))
-      const { context, connection } = await binding
-      connection.disappear()
-      expect(await endOf(context)).toMatchObject({ reason: 'closed' })
-      await rest()
-      expect(faults).toEqual([failed])
-      await bridge.close()
-      expect(bridge.stats()).toMatchObject({ sockets: 0, sessions: 0, faults: 1 })
-    },
-  )
+const throws: LiveStore['unwatch'] = () => {
+  throw failed
+}
+
+describe('a LiveStore of somebody else’s', () => {
+  it.each([
+    ['watch', 'returns a promise that rejects', rejects],
+    ['unwatch', 'returns a promise that rejects', rejects],
+    ['unwatch', 'throws', throws],
+  ])('whose %s %s tells a fault by it, and connections come and go all the same', async (method, _how, fail) => {
+    const live = Object.assign(new ByHandLiveStore(), { [method]: fail })
+    const { bridge, bind, faults } = startBridge({ live })
+    const binding = bind('id')
+    await until(() => live.gets.length === 1)
+    live.gets.shift()?.answer(stored(record()))
+    const { context, connection } = await binding
+    connection.disappear()
+    expect(await endOf(context)).toMatchObject({ reason: 'closed' })
+    await rest()
+    expect(faults).toEqual([failed])
+    await bridge.close()
+    expect(bridge.stats()).toMatchObject({ sockets: 0, sessions: 0, faults: 1 })
+  })
 })
