@@ -22,7 +22,7 @@ import { Reporter, type SessionBridgeEvents, type SessionBridgeStats } from './r
 import { snapshotOfStored } from './store/clean-session.js'
 import { ExpressStore } from './store/express-store.js'
 import type { SessionSnapshot } from './store/snapshot.js'
-import { checkDestination, type ConnectionListener } from './upgrade/destination.js'
+import { checkDestination, checkMount, type ConnectionListener } from './upgrade/destination.js'
 import { createGuardedStore } from './upgrade/guarded-store.js'
 import { PendingHandshakes } from './upgrade/pending.js'
 import { RefusedWebSockets } from './upgrade/refuse-by-close.js'
@@ -65,7 +65,7 @@ export interface SessionBridge<C = SessionContext> extends EventEmitter<SessionB
    *
    * @returns the detach.
    * @throws {TypeError} for a `wss` with a server of its own or with a two-argument `verifyClient`, for a string path that is
-   * taken on this server or that no upgrade could match, and on a closed bridge.
+   * taken on this server or that no upgrade could match, for an unknown option, and on a closed bridge.
    */
   attach(server: UpgradeServer, wss: WebSocketServer, mount?: MountOptions<C>): () => void
   /**
@@ -135,6 +135,8 @@ export interface SessionBridge<C = SessionContext> extends EventEmitter<SessionB
   /**
    * Something may have changed: checks this session, or all of them. Ends nothing by itself. For stores with notifications
    * of their own (LISTEN/NOTIFY, change streams).
+   *
+   * @throws {TypeError} for an ID that is no string.
    */
   check(sessionID?: string): void
 
@@ -144,7 +146,7 @@ export interface SessionBridge<C = SessionContext> extends EventEmitter<SessionB
    * Closes connections of this process: those of a session ID, or those that the function says yes to. The session stays.
    *
    * @returns how many.
-   * @throws {TypeError} for a close code that cannot be sent, or a reason over 123 bytes.
+   * @throws {TypeError} for a close code that cannot be sent, a reason over 123 bytes, or a function that returns a promise.
    */
   disconnect(which: string | ((context: SessionContext) => boolean), close?: DisconnectOptions): number
   /** What is going on now, and what has been counted since the bridge was made. */
@@ -216,7 +218,7 @@ class Bridge extends EventEmitter<SessionBridgeEvents> implements SessionBridge<
   #closed: Promise<void> | undefined
 
   constructor(options: ResolvedOptions, clock: Clock) {
-    super()
+    super({ captureRejections: true })
     const reports = this.#reporter
     const { authorize, anonymous, cookieSetting, maxSocketsPerSession } = options
     const cookie = createSessionCookie(options.cookieName, options.secrets)
@@ -257,8 +259,10 @@ class Bridge extends EventEmitter<SessionBridgeEvents> implements SessionBridge<
     adapterDoors.set(this, this.#adapterDoor())
   }
 
-  attach(server: UpgradeServer, wss: WebSocketServer, { path, onConnection }: MountOptions<never> = {}): () => void {
+  attach(server: UpgradeServer, wss: WebSocketServer, mount: MountOptions<never> = {}): () => void {
     if (this.#closed !== undefined) throw new TypeError('attach: the bridge is closed.')
+    checkMount(mount)
+    const { path, onConnection } = mount
     const destination = { wss, onConnection }
     checkDestination(destination)
     const detach = mountOn(server, {
@@ -296,7 +300,7 @@ class Bridge extends EventEmitter<SessionBridgeEvents> implements SessionBridge<
   }
 
   readSessionID(from: string | IncomingMessage): string | undefined {
-    const proof = this.#cookie.read(typeof from === 'string' ? from : from.headers.cookie)
+    const proof = this.#cookie.read(cookieHeaderOf(from))
     return typeof proof === 'string' ? undefined : proof.sessionID
   }
 
@@ -319,7 +323,7 @@ class Bridge extends EventEmitter<SessionBridgeEvents> implements SessionBridge<
   }
 
   check(sessionID?: string): void {
-    this.#sessions.report(sessionID)
+    this.#sessions.report(sessionID === undefined ? undefined : asSessionID(sessionID))
   }
 
   connections(): Iterable<SessionContext> {
@@ -338,6 +342,11 @@ class Bridge extends EventEmitter<SessionBridgeEvents> implements SessionBridge<
   close(): Promise<void> {
     this.#closed ??= this.#close()
     return this.#closed
+  }
+
+  /* What Node calls where an async listener has rejected, instead of an unhandled rejection. */
+  override [EventEmitter.captureRejectionSymbol](error: unknown, ...[event]: unknown[]): void {
+    this.#reporter.listenerRejected(event, error)
   }
 
   #adapterDoor(): AdapterDoor {
@@ -362,6 +371,11 @@ class Bridge extends EventEmitter<SessionBridgeEvents> implements SessionBridge<
     // Those too who were refused while the sessions were being closed.
     await Promise.all([this.#refused.gone(), this.#refusedByClose?.gone()])
   }
+}
+
+/* JavaScript hands on `request.headers.cookie` as it is: undefined where there is none. */
+function cookieHeaderOf(from: string | IncomingMessage | undefined): string | undefined {
+  return typeof from === 'object' ? from.headers.cookie : from
 }
 
 function asSessionID(sessionID: unknown): string {

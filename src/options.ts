@@ -143,11 +143,7 @@ const names: Record<keyof SessionBridgeOptions, true> = {
 /** @throws {TypeError} that names the option and says what to do. */
 export function resolveOptions(options: SessionBridgeOptions): ResolvedOptions {
   if (!isObject(options)) throw new TypeError('createSessionBridge takes an object of options; `session` is required.')
-  for (const name of Object.keys(options)) {
-    if (!Object.hasOwn(names, name)) {
-      throw new TypeError(`Option \`${name}\` is unknown. The options are: ${Object.keys(names).join(', ')}.`)
-    }
-  }
+  assertKnown(options, Object.keys(names))
   const { session } = options
   if (!isObject(session)) {
     throw new TypeError('Option `session` is required: pass the very object that express-session gets.')
@@ -173,6 +169,13 @@ export function resolveOptions(options: SessionBridgeOptions): ResolvedOptions {
     maxPending: count('maxPending', options.maxPending, 1_000),
     maxSocketsPerSession: count('maxSocketsPerSession', options.maxSocketsPerSession, Infinity),
   }
+}
+
+/** @throws {TypeError} for an option that is none of these. */
+export function assertKnown(options: object, known: readonly string[], what = 'Option'): void {
+  const unknown = Object.keys(options).find((name) => !known.includes(name))
+  if (unknown === undefined) return
+  throw new TypeError(`${what} \`${unknown}\` is unknown. The options are: ${known.join(', ')}.`)
 }
 
 function storeOf(store: Store | undefined): Store {

@@ -15,7 +15,7 @@ import type { SessionSnapshot } from './store/snapshot.js'
 import { trace } from './trace.js'
 import { refusalStatus, type Refusal, type RefusalReason, type SessionEnd } from './verdict.js'
 
-/** The events of a bridge. */
+/** The events of a bridge. A listener that throws, or whose promise rejects, is a `fault`. */
 export interface SessionBridgeEvents {
   /**
    * A connection was let in, by an upgrade or by `bind`. `context` is undefined where it is anonymous, `ws` where it is no
@@ -125,6 +125,13 @@ export class Reporter implements Reports {
     } catch (thrown) {
       this.#warn('event-listener', thrown)
     }
+  }
+
+  /** To be called where an async listener of the bridge has rejected. */
+  listenerRejected(event: unknown, error: unknown): void {
+    // Told of its own failure, a listener of faults would fail for ever.
+    if (event === 'fault') this.#warn('event-listener', error)
+    else this.fault('event-listener', error)
   }
 
   #guard(emit: () => void): void {

@@ -62,6 +62,22 @@ describe('attach', () => {
     )
   })
 
+  it.each<[string, unknown, RegExp]>([
+    [
+      'a misspelt option',
+      { paht: '/chat' },
+      /^attach: option `paht` is unknown\. The options are: path, onConnection\.$/,
+    ],
+    ['a path by itself', '/chat', /^attach: .* \{ path: '\/chat' \}/],
+    ['a listener by itself', () => undefined, /^attach: .* \{ path: '\/chat' \}/],
+    ['null', null, /^attach: .* \{ path: '\/chat' \}/],
+  ])('throws a TypeError for %s, which would leave it on every path', async (_what, mount, message) => {
+    const { bridge, server, wss } = await startApp()
+    const attach = () => bridge.attach(server, wss, mount as MountOptions)
+    expect(attach).toThrow(TypeError)
+    expect(attach).toThrow(message)
+  })
+
   it('leaves no listener behind when it throws', async () => {
     const { bridge, wss } = await startApp()
     const server = createServer()
@@ -137,6 +153,34 @@ describe('the events of the bridge', () => {
     expect(app.faults).toMatchObject([{ message: 'the listener is broken' }])
     expect(connected).toHaveBeenCalledOnce()
     expect(app.bridge.stats()).toMatchObject({ accepted: 1, sockets: 0, faults: 1, ended: { closed: 1 } })
+  })
+})
+
+describe('an async listener of the bridge', () => {
+  it.each(['accept', 'refuse', 'change', 'end'] as const)("is a fault where it rejects for '%s'", async (event) => {
+    const app = await startApp()
+    // eslint-disable-next-line @typescript-eslint/no-misused-promises -- an async listener is what is tested
+    app.bridge.on(event, () => Promise.reject(new Error('the listener is broken')))
+    const client = await open(app.wsUrl, { cookie: await app.login('ada') })
+    const [context] = app.bridge.connections()
+    await context!.update((draft) => {
+      draft.user = 'eve'
+    })
+    expect((await refused(app.wsUrl)).status).toBe(401)
+    client.ws.close()
+    await vi.waitUntil(() => app.faults.length === 1, { interval: 2 })
+    expect(app.faults).toMatchObject([{ message: 'the listener is broken' }])
+  })
+
+  it("is not told of its own failure for 'fault': it becomes a process warning", async () => {
+    const app = await startApp({ bridge: { authorize: () => Promise.reject(new Error('no answer')) } })
+    const warn = vi.spyOn(process, 'emitWarning').mockImplementation(() => {})
+    // eslint-disable-next-line @typescript-eslint/no-misused-promises -- an async listener is what is tested
+    app.bridge.on('fault', () => Promise.reject(new TypeError('the listener is broken')))
+    expect((await refused(app.wsUrl, { cookie: await app.login('ada') })).status).toBe(500)
+    await vi.waitUntil(() => warn.mock.calls.length === 1, { interval: 2 })
+    expect(String(warn.mock.calls[0]?.[0])).toContain('event-listener, TypeError')
+    expect(app.faults).toMatchObject([{ message: 'no answer' }])
   })
 })
 

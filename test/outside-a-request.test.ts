@@ -25,6 +25,7 @@ describe('readSessionID()', () => {
       expect(bridge.readSessionID(requestWith({ cookie }))).toBeUndefined()
     }
     expect(bridge.readSessionID(requestWith({}))).toBeUndefined()
+    expect(bridge.readSessionID(requestWith({}).headers.cookie as never)).toBeUndefined()
   })
 })
 

@@ -94,10 +94,16 @@ function isSameOrigin(origin: string, request: IncomingMessage, trustProxy: bool
 
 function hostOf(request: IncomingMessage, trustProxy: boolean): string | undefined {
   const forwarded = trustProxy ? request.headers['x-forwarded-host'] : undefined
-  if (forwarded === undefined) return request.headers.host
+  if (forwarded === undefined) return request.headers.host ?? authorityOf(request)
   const values = Array.isArray(forwarded) ? forwarded.join(',') : forwarded
   // The last one is what the proxy next to us wrote; the ones before it may come from the client.
   return values.slice(values.lastIndexOf(',') + 1).trim()
+}
+
+/* What HTTP/2 has in place of Host (RFC 9113, section 8.3.1): such a request may be given to authenticate(). */
+function authorityOf(request: IncomingMessage): string | undefined {
+  const authority = request.headers[':authority']
+  return typeof authority === 'string' ? authority : undefined
 }
 
 function withoutDefaultPort(host: string, scheme: string): string {

@@ -4,14 +4,15 @@
  */
 import type { SessionEnd } from '../verdict.js'
 import { DeadlineQueue, type Waiting } from '../store/deadline-queue.js'
+import { callUnawaited } from '../store/unawaited.js'
 
 /** How long a client may take to answer the close frame, in ms. */
 const graceMs = 1_000
 
 /** Something that can be closed: a WebSocket, or what a user has bound. */
 export interface Closable {
-  close(code: number, reason: string): void
-  terminate?(): void
+  close(code: number, reason: string): unknown
+  terminate?(): unknown
 }
 
 /** Connections whose close frame is on its way. */
@@ -34,9 +35,7 @@ export class ClosingConnections {
     const closing = new Closing(connection)
     this.#closing.set(connection, closing)
     this.#cuts.add(closing)
-    this.#safely(() => {
-      connection.close(code, text)
-    })
+    callUnawaited(() => connection.close(code, text), this.#onFault)
   }
 
   /** To be called when a connection has closed. */
@@ -63,21 +62,12 @@ export class ClosingConnections {
     if (closing.terminated || connection.terminate === undefined) return this.#left(closing)
     closing.terminated = true
     this.#cuts.add(closing)
-    this.#safely(() => connection.terminate?.())
+    callUnawaited(() => connection.terminate?.(), this.#onFault)
   }
 
   #left(closing: Closing): void {
     this.#closing.delete(closing.connection)
     if (this.#closing.size === 0) this.#onGone?.()
-  }
-
-  /* A bound connection's methods are the user's. */
-  #safely(call: () => void): void {
-    try {
-      call()
-    } catch (error) {
-      this.#onFault(error)
-    }
   }
 }
 

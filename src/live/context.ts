@@ -79,7 +79,7 @@ export interface SessionContext extends EventEmitter<SessionContextEvents> {
   destroy(): Promise<void>
 }
 
-/** The events of a context. */
+/** The events of a context. A listener that throws, or whose promise rejects, is a `fault` of the bridge. */
 export interface SessionContextEvents {
   /** The session's data changed. A moved expiry is no change. */
   change: [session: SessionSnapshot, previous: SessionSnapshot]
@@ -93,6 +93,8 @@ export interface SessionActions {
   update(context: Context, mutate: Mutate): Promise<SessionSnapshot>
   touch(context: Context): Promise<void>
   destroy(context: Context): Promise<void>
+  /** An async listener of a context has rejected. */
+  listenerRejected(error: unknown): void
 }
 
 /** Where a context has its session from: what a handshake found, then the live session, at the end what that was last. */
@@ -112,11 +114,14 @@ export interface FoundSession extends SessionSource {
  * EventEmitter without what its constructor makes: most contexts are never listened to, and its table of listeners is a
  * quarter of a kilobyte. Its methods make the table when a first listener comes, as they do for whoever inherits from it by
  * `util.inherits` and never calls the constructor.
+ *
+ * Rejections are captured: «last seen» in an async listener of 'end' rejects after a logout, and nobody should have to catch
+ * that to keep the process alive.
  */
 const UnheardEmitter = function () {
   // Nothing yet.
 } as unknown as typeof EventEmitter
-UnheardEmitter.prototype = EventEmitter.prototype
+UnheardEmitter.prototype = Object.assign(new EventEmitter({ captureRejections: true }), { _events: undefined })
 
 /** The context behind the public interface. It holds no request: a Session would, and with it kilobytes for each socket. */
 export class Context extends UnheardEmitter<SessionContextEvents> implements SessionContext {
@@ -180,6 +185,11 @@ export class Context extends UnheardEmitter<SessionContextEvents> implements Ses
 
   destroy(): Promise<void> {
     return this.#actions.destroy(this)
+  }
+
+  /** @internal What Node calls where an async listener has rejected. */
+  override [EventEmitter.captureRejectionSymbol](...[error]: unknown[]): void {
+    this.#actions.listenerRejected(error)
   }
 
   /** @internal Where its session comes from. */

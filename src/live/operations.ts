@@ -126,6 +126,10 @@ export class Operations implements SessionActions {
     await this.destroyByID(context.sessionID)
   }
 
+  listenerRejected(error: unknown): void {
+    this.#parts.reports.fault('event-listener', error)
+  }
+
   /** Nothing works any more once what has begun is done. */
   async close(): Promise<void> {
     await this.#done()

@@ -62,8 +62,9 @@ export class Registry {
     let live = this.#sessions.get(sessionID)
     if (live === undefined) {
       live = new LiveSession(flat(sessionID))
-      this.#sessions.set(live.sessionID, live)
       this.#listener.onEnter(live)
+      // Not before: if that throws, the next handshake must not find it here and take it for watched.
+      this.#sessions.set(live.sessionID, live)
     }
     live.handshakes += 1
     return live

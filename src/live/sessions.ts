@@ -7,6 +7,7 @@ import type { WebSocket } from 'ws'
 import type { Clock } from '../clock.js'
 import type { LiveStore } from '../store/live-store.js'
 import { isSameData } from '../store/same-session.js'
+import { isThenable } from '../store/settle-once.js'
 import { CloseCode, type SessionEnd } from '../verdict.js'
 import { Agenda } from './agenda.js'
 import { AnonymousSockets, type AnonymousConnection } from './anonymous.js'
@@ -58,14 +59,17 @@ export class Sessions {
   constructor(options: SessionsOptions) {
     const { store, clock, reports, authorize, unverifiedMs } = options
     this.#options = options
-    const access = new StoreAccess(store, options.storeTimeoutMs)
+    const onStoreFault = (error: unknown): void => {
+      reports.fault('live-store', error)
+    }
+    const access = new StoreAccess(store, options.storeTimeoutMs, onStoreFault)
     const registry = new Registry({
       onEnter: ({ sessionID }) => {
-        store.watch(sessionID)
+        access.watch(sessionID)
         this.#revalidation.entered()
       },
       onLeave: (live) => {
-        store.unwatch(live.sessionID)
+        access.unwatch(live.sessionID)
         this.#revalidation.left()
         this.#agenda.remove(live)
       },
@@ -115,9 +119,7 @@ export class Sessions {
       if (source instanceof LiveSession) keepAlive.activity(source)
     }
     store.onChange(checks.report)
-    store.onFault?.((error) => {
-      reports.fault('live-store', error)
-    })
+    store.onFault?.(onStoreFault)
   }
 
   // Before the 101 --------------------------------------------------------------------------------------------------
@@ -227,7 +229,7 @@ export class Sessions {
     const contexts =
       typeof which === 'string'
         ? [...(this.registry.get(which)?.contexts ?? [])]
-        : this.registry.contexts().filter(which)
+        : this.registry.contexts().filter((context) => isMeant(which, context))
     this.endings.endAll(contexts, { reason: 'disconnected', code }, reason)
     return contexts.length
   }
@@ -290,6 +292,14 @@ export class Sessions {
     this.#keepAlive.connected(live)
     this.#agenda.schedule(live)
   }
+}
+
+function isMeant(which: (context: Context) => unknown, context: Context): boolean {
+  const answer = which(context)
+  if (!isThenable(answer)) return Boolean(answer)
+  // An async function's promise is truthy: taken for a yes, it would close everybody's sockets.
+  answer.then(undefined, () => undefined)
+  throw new TypeError('disconnect: the function must return true or false, at once.')
 }
 
 function hasEnded({ ended }: Context): boolean {

@@ -1,20 +1,40 @@
 /*
  * The one way to the store from inside: every call has a deadline, and one kind of error.
- * In: a LiveStore. Out: the same answers, or StoreUnavailableError in time.
+ * In: a LiveStore. Out: the same answers, or StoreUnavailableError in time; what nobody waits for fails as a fault.
  */
 import type { SessionData } from 'express-session'
 
 import { CallDeadlines } from '../store/call-deadlines.js'
 import type { LiveStore, ReplaceResult, StoredSession } from '../store/live-store.js'
+import { isThenable } from '../store/settle-once.js'
+import { callUnawaited } from '../store/unawaited.js'
 
 /** A LiveStore whose calls always settle. */
 export class StoreAccess {
   readonly #store: LiveStore
   readonly #calls: CallDeadlines
+  readonly #onFault: (error: unknown) => void
 
-  constructor(store: LiveStore, timeoutMs: number) {
+  constructor(store: LiveStore, timeoutMs: number, onFault: (error: unknown) => void) {
     this.#store = store
     this.#calls = new CallDeadlines(timeoutMs)
+    this.#onFault = onFault
+  }
+
+  /**
+   * A promise that it returns all the same, and that rejects, is a fault: changes are found by asking then.
+   *
+   * @throws what the LiveStore throws: whose session cannot be watched is not let in.
+   */
+  watch(sessionID: string): void {
+    const start = (): unknown => this.#store.watch(sessionID)
+    const returned = start()
+    if (isThenable(returned)) returned.then(undefined, this.#onFault)
+  }
+
+  /** Never throws. */
+  unwatch(sessionID: string): void {
+    callUnawaited(() => this.#store.unwatch(sessionID), this.#onFault)
   }
 
   get(sessionID: string, held?: StoredSession): Promise<StoredSession | undefined> {

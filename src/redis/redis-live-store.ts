@@ -33,7 +33,8 @@ const expiryToleranceMs = 20
  *
  * Client, prefix, serializer, `ttl`, `disableTTL` and `disableTouch` are the store's own. The client may be that of one
  * server, of a Cluster or of a Sentinel. It opens one connection to the server, or to each of the Cluster's masters, on first
- * use and with the client's settings; what it writes goes through the client itself.
+ * use and with the client's settings; what it writes goes through the client itself. It belongs to one bridge, and
+ * `createSessionBridge` throws a TypeError where it is given to a second one.
  *
  * @example
  * ```ts
@@ -56,11 +57,11 @@ class RedisLiveStore implements LiveStore {
   readonly #deployment: Deployment
   readonly #writer: KeyWriter
   readonly #announcements = new Announcements((sessionID) => {
-    this.#onChange(sessionID)
+    this.#onChange?.(sessionID)
   })
   /** What the last session needed the next one needs, too: the sessions of one app are much alike. */
   #asksExpiry: boolean
-  #onChange: (sessionID: string | undefined) => void = () => undefined
+  #onChange: ((sessionID: string | undefined) => void) | undefined
   #onFault: (error: Error) => void = () => undefined
 
   constructor(store: RedisStore, timeoutMs: number) {
@@ -76,7 +77,7 @@ class RedisLiveStore implements LiveStore {
         onMissed: (concerns) => {
           if (concerns !== undefined) return this.#announcements.miss((sessionID) => concerns(this.#prefix + sessionID))
           this.#announcements.missAll()
-          this.#onChange(undefined)
+          this.#onChange?.(undefined)
         },
         onRefused: (cause) => {
           this.#onFault(
@@ -146,7 +147,14 @@ class RedisLiveStore implements LiveStore {
     this.#announcements.unwatch(sessionID)
   }
 
+  /* With a second listener the first bridge would hear of no logout any more, and nobody would notice. */
   onChange(listener: (sessionID: string | undefined) => void): void {
+    if (this.#onChange !== undefined) {
+      throw new TypeError(
+        'Option `live`: this LiveStore belongs to another bridge, and tells its changes to that one alone. ' +
+          'Make one for each: `live: redisLiveStore(store)`.',
+      )
+    }
     this.#onChange = listener
   }
 

@@ -5,6 +5,7 @@
 import type { WebSocket, WebSocketServer } from 'ws'
 
 import type { SessionContext } from '../live/context.js'
+import { assertKnown } from '../options.js'
 import type { SessionRequest } from './express-request.js'
 
 /**
@@ -33,6 +34,14 @@ export function checkDestination({ wss, onConnection }: Destination): void {
   if (onConnection !== undefined && typeof onConnection !== 'function') {
     throw new TypeError('attach: `onConnection` must be a function.')
   }
+}
+
+/** @throws {TypeError} for anything but options of a mount: what is misspelt or misplaced would leave it on every path. */
+export function checkMount(mount: unknown): void {
+  if (typeof mount !== 'object' || mount === null) {
+    throw new TypeError("attach: the third argument must be an object such as { path: '/chat' }.")
+  }
+  assertKnown(mount, ['path', 'onConnection'], 'attach: option')
 }
 
 /** What is wrong with a `verifyClient` that takes a callback. */

@@ -13,6 +13,7 @@ import { Visit } from '../handshake/visit.js'
 import { createAttachment } from '../live/attachment.js'
 import { ignoreErrors } from '../live/connection.js'
 import type { SessionContext } from '../live/context.js'
+import { endOf } from '../live/endings.js'
 import type { Reports } from '../live/reports.js'
 import type { Sessions } from '../live/sessions.js'
 import { isThenable } from '../store/settle-once.js'
@@ -260,6 +261,8 @@ export class Upgrader {
     } catch (error) {
       failed(error)
     }
+    // The bridge was closed by handleProtocols, verifyClient or a listener of 'headers', when this was no open socket yet.
+    if (this.#shuttingDown) sessions.disconnectSocket(ws, endOf('shutdown'))
   }
 
   #renewedCookie({ found, outdated }: Admission, request: IncomingMessage): string | undefined {

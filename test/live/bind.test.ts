@@ -182,6 +182,20 @@ describe('bind()', () => {
     expect(faults).toEqual([thrown])
   })
 
+  it('is not disturbed by a connection whose methods return promises that reject', async () => {
+    const { bridge, store, faults, bind } = startBridge()
+    store.set('id', record())
+    const failed = new Error('already closed')
+    const broken = Object.assign(new PlainConnection(), {
+      close: () => Promise.reject(failed),
+      terminate: () => Promise.reject(failed),
+    })
+    await bind('id', broken)
+    await bridge.close()
+    expect(bridge.stats()).toMatchObject({ sockets: 0, ended: { shutdown: 1 } })
+    expect(faults).toEqual([failed, failed])
+  })
+
   it.each(['onClose', 'onMessage'] as const)('throws what %s throws, and has counted nothing', async (method) => {
     const { bridge, store, authenticate } = startBridge()
     store.set('id', record())

@@ -103,6 +103,20 @@ describe('the end of a socket', () => {
     expect(app.faults).toEqual([thrown])
   })
 
+  it("is a fault where a listener's promise rejects: «last seen», of a session that is gone", async () => {
+    const { app, context } = await start()
+    const rejected = once(app.bridge, 'fault')
+    // eslint-disable-next-line @typescript-eslint/no-misused-promises -- an async listener is what is tested
+    context.on('end', async () => {
+      await context.update((draft) => {
+        draft.user = 'seen'
+      })
+    })
+    app.store.destroy(context.sessionID)
+    expect(await rejected).toMatchObject([{ code: 'SESSION_ENDED' }])
+    expect(app.bridge.stats().faults).toBe(1)
+  })
+
   it('is expired when the last expiry known has passed', async () => {
     const pass = stopClocks()
     const live = new ByHandLiveStore()

@@ -119,6 +119,22 @@ describe('disconnect()', () => {
     expect(() => bridge.disconnect(undefined as never)).toThrow(/session ID, or a function/)
   })
 
+  it.each<[string, () => Promise<boolean>]>([
+    ['resolves', () => Promise.resolve(true)],
+    ['rejects', () => Promise.reject(new Error('not now'))],
+  ])(
+    'throws a TypeError for a function whose promise %s, which would be truthy for everybody',
+    async (_what, which) => {
+      const { bridge, store, bind } = startBridge()
+      store.set('id', record())
+      await bind('id')
+      expect(() => bridge.disconnect(which as never)).toThrow(
+        expect.objectContaining({ name: 'TypeError', message: expect.stringContaining('disconnect') as string }),
+      )
+      expect(bridge.stats().sockets).toBe(1)
+    },
+  )
+
   it('closes nobody where the function throws', async () => {
     const { bridge, store, bind } = startBridge()
     store.set('id', record())
@@ -180,6 +196,13 @@ describe('check()', () => {
     live.gets[0]?.answer(undefined)
     await endOf(contexts[1]!)
     expect(contexts[0]?.ended).toBeUndefined()
+  })
+
+  it.each([null, 7, Buffer.from('id')])('throws a TypeError for %j: a logout must not get lost in it', (sessionID) => {
+    const { bridge } = startBridge()
+    expect(() => {
+      bridge.check(sessionID as never)
+    }).toThrow(expect.objectContaining({ name: 'TypeError', message: 'A session ID is a string.' }))
   })
 
   it('ends nothing by itself, and asks nobody about a session without sockets', async () => {

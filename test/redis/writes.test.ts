@@ -2,10 +2,12 @@ import { createClient, createClientPool } from 'redis'
 import { RedisStore } from 'connect-redis'
 import { Cookie } from 'express-session'
 import { describe, expect, it } from 'vitest'
-import { SessionEndedError } from 'ws-session-bridge'
+import { createSessionBridge, SessionEndedError } from 'ws-session-bridge'
 import { redisLiveStore } from 'ws-session-bridge/redis'
 import { snapshotOfStored } from '../../src/store/clean-session.js'
+import { startApp } from '../support/app.js'
 import { atEnd } from '../support/at-end.js'
+import { open } from '../support/client.js'
 import { startRedisServer, startRedisStore } from '../support/redis.js'
 import { changed, recordOf } from '../store/live-store-suite.js'
 import { startOnRedis } from './app-on-redis.js'
@@ -149,5 +151,18 @@ describe('redisLiveStore', () => {
     // Node tells of them a turn later.
     await new Promise(setImmediate)
     expect(warnings.filter(({ name }) => name === 'TimeoutOverflowWarning')).toEqual([])
+  })
+
+  it('belongs to one bridge: for a second one it is a TypeError, and the first goes on hearing of every logout', async () => {
+    const { client, prefix, store } = await startRedisStore()
+    const live = redisLiveStore(store)
+    const app = await startApp({ store, bridge: { live } })
+    expect(() => createSessionBridge({ session: app.sessionOptions, live })).toThrow(
+      expect.objectContaining({ name: 'TypeError', message: expect.stringContaining('`live`') as string }),
+    )
+    const cookie = await app.login('ada')
+    const { closed } = await open(app.wsUrl, { cookie })
+    await client.del(prefix + app.bridge.readSessionID(cookie)!)
+    expect(await closed).toEqual({ code: 4401, reason: 'destroyed' })
   })
 })

@@ -194,10 +194,12 @@ describe('a LiveStore whose watch throws', () => {
       }
     }
     const app = await startApp({ bridge: { live: new Broken() } })
-    const answer = await refused(app.wsUrl, { cookie: app.bridge.signedCookie('an ID') })
-    expect(answer.status).toBe(500)
-    expect(app.refusals).toMatchObject([{ reason: 'authorize-failed' }])
-    expect(app.faults).toEqual([thrown])
+    const cookie = app.bridge.signedCookie('an ID')
+    for (const attempt of ['the first', 'the second']) {
+      expect((await refused(app.wsUrl, { cookie })).status, attempt).toBe(500)
+    }
+    expect(app.refusals).toMatchObject([{ reason: 'authorize-failed' }, { reason: 'authorize-failed' }])
+    expect(app.faults).toEqual([thrown, thrown])
     expect(app.bridge.stats()).toMatchObject({ pending: 0, sockets: 0, sessions: 0 })
   })
 })

@@ -96,6 +96,19 @@ describe('bridge.close()', () => {
     expect(app.server.listenerCount('upgrade')).toBe(0)
   })
 
+  it.each(['refuse', 'accept'] as const)(
+    'closes a socket that is being opened when a listener of its headers calls it (anonymous: %s)',
+    async (anonymous) => {
+      const app = await startApp({ bridge: { anonymous } })
+      const cookie = anonymous === 'refuse' ? await app.login('ada') : undefined
+      app.wss.once('headers', () => void app.bridge.close())
+      const { closed } = await open(app.wsUrl, cookie === undefined ? {} : { cookie })
+      await app.bridge.close()
+      expect(app.bridge.stats()).toMatchObject({ sockets: 0, sessions: 0 })
+      expect(await closed).toEqual({ code: 1001, reason: 'shutdown' })
+    },
+  )
+
   it('is harmless a second time, at once and later', async () => {
     const app = await startApp()
     const client = await open(app.wsUrl, { cookie: await app.login('ada') })

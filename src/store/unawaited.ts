@@ -1,0 +1,15 @@
+/*
+ * A call of somebody else's function whose answer nobody waits for.
+ * In: the call. Out: nothing; how it fails is told, whether at once or later.
+ */
+import { isThenable } from './settle-once.js'
+
+/** Never throws. TypeScript takes an async function for one that returns nothing: its promise may reject all the same. */
+export function callUnawaited(call: () => unknown, onFault: (error: unknown) => void): void {
+  try {
+    const returned = call()
+    if (isThenable(returned)) returned.then(undefined, onFault)
+  } catch (error) {
+    onFault(error)
+  }
+}
