@@ -59,10 +59,15 @@ export class Announcements {
   /** The same for some of them, and these are reported. */
   miss(concerns: (sessionID: string) => boolean): void {
     void inSlices(this.#watched, (sessionID) => {
-      if (!concerns(sessionID)) return
-      this.#miss(sessionID)
-      this.#report(sessionID)
+      if (concerns(sessionID)) this.missOne(sessionID)
     })
+  }
+
+  /** The same for one. */
+  missOne(sessionID: string): void {
+    if (!this.#watched.has(sessionID)) return
+    this.#miss(sessionID)
+    this.#report(sessionID)
   }
 
   /** Takes the word that the session was announced; it is to be given back if nothing could be read. */

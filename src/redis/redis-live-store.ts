@@ -10,6 +10,7 @@ import { asStoreError, CallDeadlines } from '../store/call-deadlines.js'
 import { inflate } from '../store/inflate.js'
 import type { LiveStore, ReplaceResult, StoredSession } from '../store/live-store.js'
 import { draftOf, type SessionSnapshot } from '../store/snapshot.js'
+import { hearStoreCalls, type StoreCall } from '../store/store-calls.js'
 import { Announcements } from './announcements.js'
 import { deploymentOf } from './clients.js'
 import type { Deployment } from './deployment.js'
@@ -63,6 +64,7 @@ class RedisLiveStore implements LiveStore {
   #asksExpiry: boolean
   #onChange: ((sessionID: string | undefined) => void) | undefined
   #onFault: (error: Error) => void = () => undefined
+  #stopHearing: (() => void) | undefined
 
   constructor(store: RedisStore, timeoutMs: number) {
     this.#store = store
@@ -80,8 +82,12 @@ class RedisLiveStore implements LiveStore {
           this.#onChange?.(undefined)
         },
         onRefused: (cause) => {
+          this.#stopHearing ??= hearStoreCalls(store, this.#onCall)
           this.#onFault(
-            new Error('Redis refuses CLIENT TRACKING: changes are not heard, and looked for every 30 s.', { cause }),
+            new Error(
+              'Redis refuses CLIENT TRACKING: what other processes change is not heard, and looked for every 30 s.',
+              { cause },
+            ),
           )
         },
       },
@@ -164,10 +170,18 @@ class RedisLiveStore implements LiveStore {
 
   async close(): Promise<void> {
     const closed = this.#deployment.close()
+    this.#stopHearing?.()
     this.#writer.close()
     this.#announcements.close()
     this.#deadlines.close()
     await closed
+  }
+
+  /* Without tracking, what this process does to the store is at least heard here, as of any other store. */
+  readonly #onCall = ({ sessionID }: StoreCall): void => {
+    if (sessionID !== undefined) return this.#announcements.missOne(sessionID)
+    this.#announcements.missAll()
+    this.#onChange?.(undefined)
   }
 
   async #read(sessionID: string, withExpiry: boolean, known: RawSession | undefined): Promise<RawSession | undefined> {

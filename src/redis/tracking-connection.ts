@@ -141,7 +141,7 @@ export class TrackingConnection {
       if (!isErrorReply(cause)) throw error
       // What was refused is tracking if a connection without it is not.
       const untracked = await this.#connected({})
-      if (!this.#refused) this.#listener.onRefused(cause)
+      if (!this.#refused && !this.#isClosed) this.#listener.onRefused(cause)
       this.#refused = true
       return await this.#serve(untracked, false)
     }

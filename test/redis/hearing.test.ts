@@ -2,6 +2,7 @@ import { createClient } from 'redis'
 import { describe, expect, it, vi } from 'vitest'
 import { Announcements } from '../../src/redis/announcements.js'
 import { atEnd } from '../support/at-end.js'
+import { open } from '../support/client.js'
 import { startRedisServer } from '../support/redis.js'
 import { startOnRedis } from './app-on-redis.js'
 
@@ -178,6 +179,24 @@ describe('Redis that refuses CLIENT TRACKING', () => {
     await app.client.del(app.keyOf('id'))
     app.bridge.check('id')
     expect((await ended).reason).toBe('destroyed')
+  })
+
+  it('does not keep the bridge from hearing of what HTTP does in the same process', async () => {
+    const server = await startRedisServer()
+    const admin = await clientOf(server.url)
+    await admin.sendCommand(['ACL', 'SETUSER', 'app', 'on', '>password', '~*', '+@all', '-client|tracking'])
+    const app = await startOnRedis({ url: `redis://app:password@127.0.0.1:${server.port}` })
+    const { set } = app.store
+    const cookie = await app.login('ada')
+    const client = await open(app.wsUrl, { cookie })
+    expect(app.faults).toHaveLength(1)
+    const [context] = app.bridge.connections()
+    await app.call('POST', '/set?key=role&value=admin', cookie)
+    await expect.poll(() => context!.session.role).toBe('admin')
+    await app.call('POST', '/logout', cookie)
+    expect(await client.closed).toEqual({ code: 4401, reason: 'destroyed' })
+    await app.bridge.close()
+    expect(app.store.set).toBe(set)
   })
 })
 
