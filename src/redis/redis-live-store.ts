@@ -42,10 +42,14 @@ const expiryToleranceMs = 20
  * const store = new RedisStore({ client })
  * const bridge = createSessionBridge({ session: { ...sessionOptions, store }, live: redisLiveStore(store) })
  * ```
- * @throws {TypeError} for anything but a connect-redis store on a client of `redis`.
+ * @throws {TypeError} for anything but a connect-redis store on a client of `redis`, and for a wrong or unknown option.
  */
 export function redisLiveStore(store: RedisStore, options: RedisLiveStoreOptions = {}): LiveStore {
-  const { timeoutMs = 2_000 } = options
+  const { timeoutMs = 2_000, ...unknown } = options
+  const [misspelt] = Object.keys(unknown)
+  if (misspelt !== undefined) {
+    throw new TypeError(`redisLiveStore: option \`${misspelt}\` is unknown. The only one is \`timeoutMs\`.`)
+  }
   if (typeof timeoutMs !== 'number' || !(timeoutMs > 0 && timeoutMs <= 2 ** 31 - 1)) {
     throw new TypeError('redisLiveStore: `timeoutMs` must be a number of milliseconds above 0 and below 2^31.')
   }

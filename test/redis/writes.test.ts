@@ -140,6 +140,13 @@ describe('redisLiveStore', () => {
     expect(() => redisLiveStore(store, { timeoutMs: timeoutMs as number })).toThrow(/timeoutMs/)
   })
 
+  it('throws a TypeError for an option that it does not know', () => {
+    const store = new RedisStore({ client: createClient() })
+    const make = () => redisLiveStore(store, { timeoutMS: 100 } as object)
+    expect(make).toThrow(TypeError)
+    expect(make).toThrow(/`timeoutMS` is unknown.*`timeoutMs`/)
+  })
+
   it('takes the longest time that a timer can wait, and sets no longer one', async () => {
     const warnings: Error[] = []
     const onWarning = (warning: Error) => warnings.push(warning)
