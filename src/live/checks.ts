@@ -51,9 +51,9 @@ export class Checks {
     })
   }
 
-  /** Questions that are open fail now. */
-  close(): void {
-    this.#questions.close()
+  /** Nobody waits for an answer any more. */
+  dispose(): void {
+    this.#questions.dispose()
   }
 
   /** Something may have changed: with one session, or with any. */

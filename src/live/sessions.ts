@@ -244,7 +244,7 @@ export class Sessions {
     this.#revalidation.dispose()
     this.#agenda.dispose()
     this.#closing.dispose()
-    this.#checks.close()
+    this.#checks.dispose()
     this.#store.close()
     await this.#closeStore()
   }

@@ -2,7 +2,8 @@ import { MemoryStore } from 'express-session'
 import { describe, expect, it, vi } from 'vitest'
 import type { SessionContext } from 'ws-session-bridge'
 import { startApp } from '../support/app.js'
-import { PlainConnection, record, rest, startBridge, until } from './bound.js'
+import { createGate } from '../support/gate.js'
+import { PlainConnection, record, rest, startBridge, stopClocks, until } from './bound.js'
 import { ByHandLiveStore, stored } from './by-hand-live-store.js'
 import { connect, endOf, sessionIDOf } from './connected.js'
 import { watchTimers } from './open-timers.js'
@@ -242,6 +243,25 @@ describe('close()', () => {
     const loading = bridge.load('id')
     await bridge.close()
     await expect(loading).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
+  })
+
+  it('leaves no timer and tells no fault of an authorize that is still being asked', async () => {
+    stopClocks()
+    const gate = createGate()
+    const { bridge, store, bind, faults } = startBridge({
+      authorize: async (_session, request) => {
+        if (request === undefined) await gate.wait()
+        return true
+      },
+    })
+    store.set('id', record({ role: 'admin' }))
+    await bind('id')
+    store.set('id', record({ role: 'guest' }))
+    await gate.arrived
+    await bridge.close()
+    await rest()
+    expect(vi.getTimerCount()).toBe(0)
+    expect(faults).toEqual([])
   })
 
   it('ends a connection that is bound after it', async () => {
