@@ -144,7 +144,6 @@ export class Checks {
     // One object for as long as nothing moves: a handshake compares by it.
     if (previous === undefined || !isEqual(previous, snapshot)) live.snapshot = snapshot
     const changed = previous !== undefined && !isSameData(previous, snapshot)
-    if (live.contexts.length === 0) return
     if (changed) live.questions += 1
     if (live.questions > live.answered) void this.#announce(live, snapshot, changed ? previous : undefined)
     else this.#verified(live)

@@ -1,7 +1,8 @@
 import { beforeEach, describe, expect, it, vi } from 'vitest'
 import { startApp } from '../support/app.js'
+import { createGate } from '../support/gate.js'
 import { record, rest, startBridge, stopClocks, until } from './bound.js'
-import { connect } from './connected.js'
+import { connect, endOf } from './connected.js'
 import { TtlStore } from './ttl-store.js'
 
 /** What a store can do instead of answering. */
@@ -203,6 +204,34 @@ describe('a socket whose session cannot be checked', () => {
     expect(await client.next()).toBe('ada')
     expect(await client.closed).toEqual({ code: 1013, reason: 'unverified' })
     expect(context.ended).toEqual({ reason: 'unverified', code: 1013 })
+  })
+})
+
+describe('a session that could not be checked before its last socket left', () => {
+  it('has all of unverifiedMs again once a handshake has read it', async () => {
+    const pass = stopClocks()
+    const app = await startApp({ bridge: { unverifiedMs: 60_000, keepAlive: 'never' } })
+    const cookie = await app.login('ada')
+    const { client, context } = await connect(app, cookie)
+    const get = app.store.get.bind(app.store)
+    const down = (_sessionID: string, callback: (error: Error) => void): void => callback(new Error('down'))
+    const spy = vi.spyOn(app.store, 'get').mockImplementation(down)
+    app.bridge.check()
+    await pass(50_000)
+    const gate = createGate()
+    spy.mockImplementation((...call) => void gate.wait().then(() => get(...call)))
+    const connecting = connect(app, cookie)
+    await gate.arrived
+    client.ws.close()
+    await endOf(context)
+    gate.open()
+    const later = await connecting
+    spy.mockImplementation(down)
+    app.bridge.check()
+    await pass(50_000)
+    expect(later.context.ended).toBeUndefined()
+    await pass(20_000)
+    expect(later.context.ended?.reason).toBe('unverified')
   })
 })
 
