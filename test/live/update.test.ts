@@ -251,6 +251,22 @@ describe('update()', () => {
     expect(changes.map(({ views }) => views)).toEqual([1])
   })
 
+  it('is no reason for the next check to read twice', async () => {
+    const live = new ByHandLiveStore()
+    const { bridge, bind } = startBridge({ live })
+    const binding = bind('id')
+    await until(() => live.gets.length === 1)
+    live.gets.shift()?.answer(stored(record({ views: 0 })))
+    const { context } = await binding
+    live.gets.shift()?.answer(stored(record({ views: 0 })))
+    await rest()
+    await context.update(increment)
+    bridge.check('id')
+    live.gets.shift()?.answer(stored(record({ views: 1 })))
+    await rest()
+    expect(live.gets).toEqual([])
+  })
+
   it('believes a late «gone», whatever was written since', async () => {
     const live = new ByHandLiveStore()
     const { bind } = startBridge({ live })
