@@ -128,8 +128,7 @@ export class Sessions {
   }
 
   hasRoom(sessionID: string): boolean {
-    const { maxSocketsPerSession: most } = this.#options
-    return most === Infinity || this.registry.connectionsOf(sessionID) < most
+    return this.registry.connectionsOf(sessionID) < this.#options.maxSocketsPerSession
   }
 
   /** Watched from now on, until `release`. */
