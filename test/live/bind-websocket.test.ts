@@ -6,7 +6,7 @@ import { startApp, type AppOptions } from '../support/app.js'
 import { open } from '../support/client.js'
 import { rawRequest, upgradeRequest } from '../support/raw-request.js'
 import { textFrame } from '../upgrade/raw-socket.js'
-import { until } from './bound.js'
+import { rest, until } from './bound.js'
 import { connect, endOf } from './connected.js'
 
 /** A socket that a server of somebody else has opened, its handshake done, not bound yet. */
@@ -90,6 +90,17 @@ describe('bind() of a WebSocket that somebody else has opened', () => {
     expect(touched).not.toHaveBeenCalled()
     client.ws.send('I am here')
     await until(() => touched.mock.calls.length === 1)
+  })
+
+  it('counts none of them with keepAlive: never', async () => {
+    const bridge = { keepAlive: 'never' as const }
+    const { app, client, context, ws } = await acceptOne({ bridge, session: { cookie: { maxAge: 3_600_000 } } })
+    const touched = vi.spyOn(app.store, 'touch')
+    app.bridge.bind(context, ws)
+    client.ws.send('I am here')
+    await once(ws, 'message')
+    await rest()
+    expect(touched).not.toHaveBeenCalled()
   })
 
   it('survives a bad frame', async () => {

@@ -120,17 +120,20 @@ describe('a changed session', () => {
     for (const views of heard.slice(10)) expect(views).toEqual([0, 1, 1, 2, 2, 3, 3, 4, 4, 5])
   })
 
-  it('is not told to a socket that the listener of another has ended', async () => {
-    const { bridge, store, bind } = startBridge()
+  it('is not told to a socket that a listener has ended, and authorize is not asked about it', async () => {
+    const authorize = vi.fn(() => true)
+    const { bridge, store, bind } = startBridge({ authorize })
     store.set('id', record({ user: 'ada' }))
     const [one, other] = [await bind('id'), await bind('id')]
-    one.context.on('change', () => bridge.disconnect((context) => context === other.context))
+    authorize.mockClear()
+    one.context.on('change', () => bridge.disconnect(() => true))
     const { byContext, byBridge } = hear(bridge, other.context)
     store.set('id', record({ user: 'grace' }))
     await rest()
     expect(other.context.ended?.reason).toBe('disconnected')
     expect(byContext).toEqual([])
     expect(byBridge.map(([context]) => context)).toEqual([one.context])
+    expect(authorize).not.toHaveBeenCalled()
   })
 
   it('is read no more once its last socket has gone, though a check was asked for meanwhile', async () => {

@@ -128,6 +128,15 @@ describe('deadlines', () => {
     expect(timers.count).toBe(0)
   })
 
+  it('arm it once for a thousand of which each is due later than the one before', async () => {
+    vi.useRealTimers()
+    const timers = watchTimers()
+    const deadlines = new Deadlines<Item>(() => undefined)
+    for (let name = 0; name < 1_000; name += 1) deadlines.set(item(name), Date.now() + 60_000 + name)
+    deadlines.dispose()
+    expect(timers.set).toBe(1)
+  })
+
   it('keep nothing of an item that was removed', () => {
     const deadlines = new Deadlines<Item>(() => undefined)
     const items = Array.from({ length: 100 }, (_, name) => item(name))

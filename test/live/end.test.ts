@@ -118,14 +118,15 @@ describe('the end of a socket', () => {
     expect(await endOf(context)).toEqual({ reason: 'expired', code: 4401 })
   })
 
-  it('is expired when the store says so of a session that it still gives', async () => {
+  it('is expired when the store says so of a session that it still gives, to the millisecond', async () => {
+    stopClocks()
     const live = new ByHandLiveStore()
     const { bind } = startBridge({ live })
     const binding = bind('id')
     await until(() => live.gets.length === 1)
     live.gets.shift()?.answer(stored(record(), Date.now() + 60_000))
     const { context, connection } = await binding
-    live.gets.shift()?.answer(stored(record(), Date.now() - 1))
+    live.gets.shift()?.answer(stored(record(), Date.now()))
     expect(await endOf(context)).toEqual({ reason: 'expired', code: 4401 })
     expect(connection.closings).toEqual([{ code: 4401, reason: 'expired' }])
   })

@@ -195,10 +195,17 @@ describe('update()', () => {
     expect(data.size).toBe(0)
   })
 
-  it('does not call its function for a session that is gone', async () => {
-    const { bridge } = startBridge()
+  it.each([
+    ['for a session that is gone', undefined],
+    ['for a record that cannot be a session', stored({} as SessionData)],
+  ])('does not call its function %s', async (_what, found) => {
+    const live = new ByHandLiveStore()
+    const { bridge } = startBridge({ live })
     const mutate = vi.fn()
-    await expect(bridge.update('id', mutate)).rejects.toThrow(SessionEndedError)
+    const update = bridge.update('id', mutate)
+    await until(() => live.gets.length === 1)
+    live.gets.shift()?.answer(found)
+    await expect(update).rejects.toThrow(SessionEndedError)
     expect(mutate).not.toHaveBeenCalled()
   })
 
@@ -265,6 +272,47 @@ describe('update()', () => {
     live.gets.shift()?.answer(stored(record({ views: 1 })))
     await rest()
     expect(live.gets).toEqual([])
+  })
+
+  it('reads what is there now, once the write before it is done', async () => {
+    const live = new ByHandLiveStore()
+    const { bridge } = startBridge({ live })
+    for (const views of [0, 10]) {
+      const update = bridge.update('id', increment)
+      await until(() => live.gets.length === 1)
+      live.gets.shift()?.answer(stored(record({ views })))
+      expect((await update).views).toBe(views + 1)
+    }
+  })
+
+  it('reads what is there now where the write before it found the session gone', async () => {
+    const live = new ByHandLiveStore()
+    const { bridge } = startBridge({ live })
+    const updates = [bridge.update('id', increment), bridge.update('id', increment)] as const
+    await until(() => live.gets.length === 1)
+    live.gets.shift()?.answer(undefined)
+    await expect(updates[0]).rejects.toThrow(SessionEndedError)
+    await until(() => live.gets.length === 1)
+    live.gets.shift()?.answer(stored(record({ views: 0 })))
+    expect((await updates[1]).views).toBe(1)
+  })
+
+  it.each([
+    ['it has just read', 100],
+    ['the store says is there instead', 0],
+  ])('reads nothing again where its function throws at what %s', async (_what, views) => {
+    const live = new ByHandLiveStore()
+    live.replaced = async () => ({ changed: stored(record({ views: 100 })) })
+    const { bridge } = startBridge({ live })
+    const update = bridge.update('id', (draft) => {
+      if (draft.views === 100) throw new RangeError('enough')
+    })
+    const failing = expect(update).rejects.toThrow(RangeError)
+    await until(() => live.gets.length === 1)
+    live.gets.shift()?.answer(stored(record({ views })))
+    await rest()
+    expect(live.gets).toEqual([])
+    await failing
   })
 
   it('believes a late «gone», whatever was written since', async () => {
