@@ -1,8 +1,9 @@
 import { once } from 'node:events'
 import { describe, expect, it, vi } from 'vitest'
 import { WebSocket } from 'ws'
-import { CloseCode, type SessionEnd } from 'ws-session-bridge'
+import { CloseCode, SessionEndedError, type SessionEnd } from 'ws-session-bridge'
 import { startApp } from '../support/app.js'
+import { open } from '../support/client.js'
 import { rawRequest, upgradeRequest } from '../support/raw-request.js'
 import { PlainConnection, record, rest, startBridge, stopClocks, until } from './bound.js'
 import { ByHandLiveStore, stored } from './by-hand-live-store.js'
@@ -129,6 +130,10 @@ describe('the end of a socket', () => {
     live.gets.shift()?.answer(stored(record(), Date.now()))
     expect(await endOf(context)).toEqual({ reason: 'expired', code: 4401 })
     expect(connection.closings).toEqual([{ code: 4401, reason: 'expired' }])
+    // Nobody asks the store about it any more.
+    for (const call of [context.refresh(), context.update(() => undefined), context.touch(), context.destroy()])
+      await expect(call).rejects.toThrow(SessionEndedError)
+    expect(live.gets).toEqual([])
   })
 
   it('is that of a record which cannot be a session any more, too', async () => {
@@ -231,5 +236,17 @@ describe('thousands of connections of one session that end together', () => {
     expect(closed).toBeLessThanOrEqual(200)
     await closing
     expect(closed).toBe(1_000)
+  })
+
+  it('are not waited for where one has closed before its turn came', async () => {
+    // The grace for a client that does not answer never passes.
+    stopClocks()
+    const app = await startApp()
+    const cookie = await app.login('ada')
+    for (let index = 0; index < 101; index += 1) await open(app.wsUrl, { cookie })
+    const contexts = [...app.bridge.connections()]
+    contexts[0]?.once('end', () => contexts[100]?.ws?.terminate())
+    await app.bridge.close()
+    expect(contexts.map(({ ended }) => ended?.reason)).toEqual(contexts.map(() => 'shutdown'))
   })
 })

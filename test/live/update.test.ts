@@ -184,7 +184,7 @@ describe('update()', () => {
 
   it('ends the sockets of a session that it finds gone, and never makes one', async () => {
     const data = new Map<string, { json: string; expiresAt: number }>()
-    const { bridge, store, bind } = startBridge({ store: new TtlStore(data) })
+    const { bridge, store, bind, faults } = startBridge({ store: new TtlStore(data) })
     store.set('id', record())
     const { context } = await bind('id')
     await rest()
@@ -193,6 +193,7 @@ describe('update()', () => {
     expect(context.ended?.reason).toBe('destroyed')
     await expect(bridge.update('never was', increment)).rejects.toThrow(SessionEndedError)
     expect(data.size).toBe(0)
+    expect(faults).toEqual([])
   })
 
   it.each([
@@ -226,6 +227,31 @@ describe('update()', () => {
     await until(() => context.session.views === 1)
     await context.update(increment)
     expect((await bridge.load('id'))?.views).toBe(2)
+  })
+
+  it('has the session checked when the store fails, and not when its function throws', async () => {
+    const live = new ByHandLiveStore()
+    const { bind } = startBridge({ live })
+    const binding = bind('id')
+    await until(() => live.gets.length === 1)
+    live.gets.shift()?.answer(stored(record({ views: 0 })))
+    const { context } = await binding
+    live.gets.shift()?.answer(stored(record({ views: 0 })))
+    await rest()
+    live.replaced = () => Promise.reject(new Error('down'))
+    await expect(context.update(increment)).rejects.toThrow(StoreUnavailableError)
+    live.gets.shift()?.answer(stored(record({ views: 1 })))
+    await rest()
+    expect(context.session.views).toBe(1)
+    const throwing = context.update(() => {
+      throw new RangeError('the user’s own')
+    })
+    const failing = expect(throwing).rejects.toThrow(RangeError)
+    await rest()
+    // It throws at what may be out of date, so that is read once; no check reads it again.
+    live.gets.shift()?.answer(stored(record({ views: 1 })))
+    await failing
+    expect(live.gets).toEqual([])
   })
 
   it('goes on where a write never answers, when its deadline has passed', async () => {
