@@ -191,6 +191,21 @@ describe('a connection that is no ws socket and never closes', () => {
     vi.advanceTimersByTime(2)
     expect(connection.terminations).toBe(1)
   })
+
+  it('holds up the end of the bridge for no longer than the grace where it has no terminate', async () => {
+    const pass = stopClocks()
+    const { bridge, store, authenticate } = startBridge()
+    store.set('id', record())
+    bridge.bind(await authenticate('id'), { close: () => undefined, onClose: () => undefined })
+    await rest()
+    const closed = vi.fn()
+    const closing = bridge.close().then(closed)
+    await pass(999)
+    expect(closed).not.toHaveBeenCalled()
+    await pass(2)
+    expect(closed).toHaveBeenCalled()
+    await closing
+  })
 })
 
 describe('thousands of connections of one session that end together', () => {

@@ -183,6 +183,27 @@ describe('check()', () => {
     expect(contexts[0]?.ended).toBeUndefined()
   })
 
+  it('finds a session that came back, whatever a check from before has found since', async () => {
+    const live = new ByHandLiveStore()
+    const { bridge, bind } = startBridge({ live })
+    const bound = []
+    const checks = []
+    for (let time = 1; time <= 2; time += 1) {
+      const binding = bind('id')
+      await until(() => live.gets.length === 1)
+      live.gets.shift()?.answer(stored(record()))
+      bound.push(await binding)
+      checks.push(live.gets.shift())
+      if (time === 1) bound[0]?.connection.disappear()
+    }
+    checks[0]?.answer(undefined)
+    checks[1]?.answer(stored(record()))
+    await rest()
+    bridge.check('id')
+    expect(live.gets).toHaveLength(1)
+    expect([...live.watched]).toEqual([['id', 1]])
+  })
+
   it('ends nothing by itself, and asks nobody about a session without sockets', async () => {
     const { bridge, store, bind } = startBridge()
     store.set('id', record())
