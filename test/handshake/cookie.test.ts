@@ -44,6 +44,7 @@ describe('cookie, its value', () => {
     ['another character in the ID', `connect.sid=s:ie.${mac}`],
     ['another case of the signature', `connect.sid=s:id.${mac.toLowerCase()}`],
     ['a signature cut short', `connect.sid=${signed.slice(0, -1)}`],
+    ['a signature of as many characters, but more bytes', `connect.sid=s:id.${encodeURIComponent(`é${mac.slice(1)}`)}`],
     ["base64's own padding", `connect.sid=${signed}=`],
     ['no signature', 'connect.sid=s:id'],
     ['an empty signature', 'connect.sid=s:id.'],

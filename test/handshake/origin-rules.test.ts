@@ -158,6 +158,7 @@ describe('origin, trustProxy', () => {
     ['not the first, which a client may have written', 'evil.test, shop.test', 'https://evil.test', 403],
     ['no longer the Host', 'shop.test', 'http://app.test', 403],
     ['nothing where the last is empty', 'shop.test,', 'https://shop.test', 403],
+    ['nothing where the last is empty, and a port alone is no host', 'shop.test,', 'https://:443', 403],
     ['a default port', 'shop.test:443', 'https://shop.test', 101],
   ])('compares with %s', async (_what, forwarded, origin, expected) => {
     const { status } = await startWith({ trustProxy: true })
