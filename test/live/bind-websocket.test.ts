@@ -153,9 +153,26 @@ describe('bind() of a WebSocket that somebody else has opened', () => {
     expect(app.bridge.stats()).toMatchObject({ sockets: 4, sessions: 1 })
   })
 
-  it('throws a TypeError for a WebSocket of another kind', async () => {
+  const ofWs = { close() {}, on() {}, terminate() {}, readyState: 1 }
+
+  it.each([
+    ['of another kind', { close() {}, addEventListener() {}, readyState: 1 }],
+    ['without `on`', { ...ofWs, on: undefined }],
+    ['without `terminate`', { ...ofWs, terminate: undefined }],
+    ['without `readyState`', { ...ofWs, readyState: undefined }],
+  ])('throws a TypeError for a WebSocket %s', async (_what, foreign) => {
     const { app, context } = await acceptOne()
-    const foreign = { close() {}, addEventListener() {}, readyState: 1 }
     expect(() => app.bridge.bind(context, foreign as unknown as WebSocket)).toThrow(/`close` and `onClose`/)
+  })
+
+  it('takes what has an `onClose` for what it says it is, whatever else it has', async () => {
+    const { app, context } = await acceptOne()
+    const connection = { ...ofWs, close: vi.fn(), onClose: vi.fn<(listener: () => void) => void>() }
+    app.bridge.bind(context, connection)
+    expect(context.ws).toBeUndefined()
+    expect(connection.onClose).toHaveBeenCalledTimes(1)
+    app.bridge.disconnect(context.sessionID)
+    expect(connection.close.mock.calls).toEqual([[1008, 'disconnected']])
+    connection.onClose.mock.lastCall?.[0]()
   })
 })

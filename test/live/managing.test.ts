@@ -220,6 +220,21 @@ describe('check()', () => {
   })
 })
 
+describe('a fault', () => {
+  it('is what a LiveStore tells by onFault', () => {
+    let tell: (error: Error) => void = () => undefined
+    const live = Object.assign(new ByHandLiveStore(), {
+      onFault(listener: typeof tell) {
+        tell = listener
+      },
+    })
+    const { faults } = startBridge({ live })
+    const lost = new Error('the connection is lost')
+    tell(lost)
+    expect(faults).toEqual([lost])
+  })
+})
+
 describe('close()', () => {
   it('leaves no timer, no listener and no hook behind', async () => {
     const store = new MemoryStore()
