@@ -142,6 +142,7 @@ describe('the end of a socket', () => {
     const { context } = await bind('id')
     store.set('id', { cookie: null } as never)
     expect((await endOf(context)).reason).toBe('destroyed')
+    await rest()
     expect(faults).toHaveLength(1)
   })
 })

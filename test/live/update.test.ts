@@ -357,6 +357,22 @@ describe('update()', () => {
 })
 
 describe('refresh()', () => {
+  it('is not undone by the answer to an older read', async () => {
+    const live = new ByHandLiveStore()
+    const { bind } = startBridge({ live })
+    const binding = bind('id')
+    await until(() => live.gets.length === 1)
+    live.gets.shift()?.answer(stored(record({ views: 0 })))
+    const { context } = await binding
+    const check = live.gets.shift()
+    const refreshing = context.refresh()
+    live.gets.shift()?.answer(stored(record({ views: 2 })))
+    expect((await refreshing).views).toBe(2)
+    check?.answer(stored(record({ views: 1 })))
+    await rest()
+    expect(context.session.views).toBe(2)
+  })
+
   it('reads the store now, and tells of what it finds', async () => {
     const data = new Map<string, { json: string; expiresAt: number }>()
     const { store, bind } = startBridge({ store: new TtlStore(data) })
