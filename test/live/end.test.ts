@@ -259,9 +259,9 @@ describe('thousands of connections of one session that end together', () => {
     stopClocks()
     const app = await startApp()
     const cookie = await app.login('ada')
-    for (let index = 0; index < 101; index += 1) await open(app.wsUrl, { cookie })
+    for (let index = 0; index < 201; index += 1) await open(app.wsUrl, { cookie })
     const contexts = [...app.bridge.connections()]
-    contexts[0]?.once('end', () => contexts[100]?.ws?.terminate())
+    contexts[0]?.once('end', () => contexts[200]?.ws?.terminate())
     await app.bridge.close()
     expect(contexts.map(({ ended }) => ended?.reason)).toEqual(contexts.map(() => 'shutdown'))
   })

@@ -127,11 +127,15 @@ describe('a store that is away', () => {
     },
   )
 
-  it('starts a new count when it was back in between', async () => {
-    const { bridge, context, goesAway, comesBack } = await startWith(failures[0]![1])
+  it.each([
+    ['as it was', 'ada'],
+    ['with another session', 'grace'],
+  ])('starts a new count when it was back in between, %s', async (_what, user) => {
+    const { bridge, store, context, goesAway, comesBack } = await startWith(failures[0]![1])
     goesAway()
     bridge.check('id')
     await pass(40_000)
+    store.set('id', record({ user }))
     comesBack()
     await pass(11_000)
     goesAway()
@@ -140,6 +144,22 @@ describe('a store that is away', () => {
     expect(context.ended).toBeUndefined()
     await pass(12_000)
     expect(context.ended?.reason).toBe('unverified')
+  })
+
+  it('is asked again soon, however long the pauses had become before it was back', async () => {
+    vi.spyOn(Math, 'random').mockReturnValue(1)
+    const { bridge, goesAway, comesBack, failing } = await startWith(failures[0]![1])
+    goesAway()
+    bridge.check('id')
+    await pass(20_000)
+    comesBack()
+    await pass(11_000)
+    goesAway()
+    failing.mockClear()
+    bridge.check('id')
+    await rest()
+    await pass(100)
+    expect(failing).toHaveBeenCalledTimes(2)
   })
 
   it('is not asked while it says that it is disconnected, and everything is checked when it is back', async () => {
