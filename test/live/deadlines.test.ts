@@ -137,6 +137,20 @@ describe('deadlines', () => {
     expect(timers.set).toBe(1)
   })
 
+  it('hand over in time what takes the place of one that was removed', () => {
+    const due: number[] = []
+    const deadlines = new Deadlines<Item>(({ lookAt }) => due.push(lookAt))
+    // In a heap: 100 above 110 and 120 on the left, 11 above 12 and 13 on the right. The last one goes where 110 was.
+    const items = [10, 100, 11, 110, 120, 12, 13].map((lookAt) => {
+      const one = item(lookAt)
+      deadlines.set(one, lookAt)
+      return one
+    })
+    deadlines.remove(items[3]!)
+    vi.advanceTimersByTime(13)
+    expect(due).toEqual([10, 11, 12, 13])
+  })
+
   it('keep nothing of an item that was removed', () => {
     const deadlines = new Deadlines<Item>(() => undefined)
     const items = Array.from({ length: 100 }, (_, name) => item(name))

@@ -24,6 +24,7 @@ describe('the end of a socket', () => {
     context.on('end', onContext)
     app.bridge.on('end', onBridge)
     expect(signal.aborted).toBe(false)
+    expect(context.signal).toBe(signal)
     await act(started)
     expect(await client.closed).toEqual({ code, reason })
     await until(() => app.wss.clients.size === 0)

@@ -273,6 +273,18 @@ describe('close()', () => {
     expect(live.watched.size).toBe(0)
   })
 
+  it('resolves when the LiveStore has closed', async () => {
+    const gate = createGate()
+    const { bridge } = startBridge({ live: Object.assign(new ByHandLiveStore(), { close: () => gate.wait() }) })
+    const closed = vi.fn()
+    const closing = bridge.close().then(closed)
+    await gate.arrived
+    await rest()
+    expect(closed).not.toHaveBeenCalled()
+    gate.open()
+    await closing
+  })
+
   it('says what it has left undone of a store call that hangs: it rejects', async () => {
     const live = new ByHandLiveStore()
     const { bridge } = startBridge({ live })
