@@ -5,6 +5,7 @@ import { createSessionBridge, type SessionBridgeOptions } from 'ws-session-bridg
 import { startApp } from '../support/app.js'
 import { atEnd } from '../support/at-end.js'
 import { AskedStore, createExpressReader } from './express-reader.js'
+import { requestWith } from './request.js'
 import { statusOf } from './status.js'
 
 type Session = Omit<SessionBridgeOptions['session'], 'store'>
@@ -53,6 +54,18 @@ describe('cookie, its value', () => {
     ['the signature of a stranger', `connect.sid=s:${sign('id', 'guessed')}`],
   ])('proves nothing with %s', (_what, header) => {
     expect(read(header)).toBeUndefined()
+  })
+
+  it.each([
+    ['no-cookie', ''],
+    ['unsigned-cookie', 'id'],
+    ['bad-signature', 's:id'],
+    ['bad-signature', 's:id.'],
+    ['no-session', `s:${sign('', 'a secret')}`],
+  ])('is refused as %s where it is %j', async (reason, value) => {
+    const bridge = createSessionBridge({ session: { secret: 'a secret', store: new AskedStore() } })
+    const verdict = await bridge.authenticate(requestWith({ cookie: `connect.sid=${value}` }))
+    expect(verdict).toEqual({ accepted: false, refusal: { reason, status: 401 } })
   })
 
   it('reads an escape as it stands where the rest is malformed', () => {

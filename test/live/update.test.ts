@@ -341,6 +341,41 @@ describe('update()', () => {
     await failing
   })
 
+  it('reads nothing again where its function throws at what has come in place of what was held', async () => {
+    const live = new ByHandLiveStore()
+    live.replaced = async () => ({ changed: stored(record({ views: 100 })) })
+    const { bind } = startBridge({ live })
+    const binding = bind('id')
+    await until(() => live.gets.length === 1)
+    live.gets.shift()?.answer(stored(record({ views: 0 })))
+    const { context } = await binding
+    live.gets.shift()?.answer(stored(record({ views: 0 })))
+    const update = context.update(({ views }) => {
+      if (views === 100) throw new RangeError('enough')
+    })
+    const failing = expect(update).rejects.toThrow(RangeError)
+    await rest()
+    expect(live.gets).toEqual([])
+    await failing
+  })
+
+  it('does not call its function after a destroy that was asked for before it', async () => {
+    const live = new ByHandLiveStore()
+    const { bridge } = startBridge({ live })
+    const mutate = vi.fn()
+    const first = bridge.update('id', increment)
+    const destroying = bridge.destroy('id')
+    const failing = expect(bridge.update('id', mutate)).rejects.toThrow(SessionEndedError)
+    await until(() => live.gets.length === 1)
+    live.gets.shift()?.answer(stored(record({ views: 0 })))
+    await first
+    await destroying
+    await until(() => live.gets.length === 1)
+    live.gets.shift()?.answer(undefined)
+    await failing
+    expect(mutate).not.toHaveBeenCalled()
+  })
+
   it('believes a late «gone», whatever was written since', async () => {
     const live = new ByHandLiveStore()
     const { bind } = startBridge({ live })
