@@ -99,6 +99,7 @@ describe('origin, a function', () => {
     expect(await status({ origin: 'http://app.test' })).toBe(500)
     expect(app.refusals).toMatchObject([{ reason: 'authorize-failed', status: 500 }])
     expect(app.faults).toEqual([app.refusals[0]?.error])
+    expect(String(app.faults[0])).toMatch(/origins is broken|must return true or false, at once/)
     expect(get).not.toHaveBeenCalled()
   })
 })

@@ -32,6 +32,21 @@ describe('connections()', () => {
     expect([...app.bridge.connections()]).toEqual([])
   })
 
+  it('are those that are left, in whatever order the others leave', async () => {
+    const { bridge, store, bind } = startBridge()
+    store.set('id', record())
+    for (const first of [0, 1, 2, 3]) {
+      for (const second of [0, 1, 2]) {
+        const left = [await bind('id'), await bind('id'), await bind('id'), await bind('id')]
+        for (const next of [first, second, 0, 0]) {
+          left.splice(next, 1)[0]?.connection.disappear()
+          expect(new Set(bridge.connections())).toEqual(new Set(left.map(({ context }) => context)))
+          expect(bridge.stats().sockets).toBe(left.length)
+        }
+      }
+    }
+  })
+
   it('are where one sends to every socket of a user', async () => {
     const { app, sockets } = await startThree()
     for (const { session, ws } of app.bridge.connections()) if (session.user === 'ada') ws?.send('for ada')

@@ -134,6 +134,23 @@ describe('revalidation', () => {
     expect([...asked]).toEqual([['late', 1]])
   })
 
+  it('goes on for the last one when the others have left', async () => {
+    const { bound, asked, pass } = await startMany(2)
+    bound[0]?.connection.disappear()
+    await pass(periodMs)
+    expect([...asked]).toEqual([['id 1', 1]])
+  })
+
+  it('asks once in a period again when most have left', async () => {
+    const { bound, asked, pass } = await startMany(401)
+    await pass(periodMs)
+    for (const { connection } of bound.slice(1)) connection.disappear()
+    await pass(periodMs * 2)
+    asked.clear()
+    await pass(periodMs)
+    expect([...asked]).toEqual([['id 0', 1]])
+  })
+
   it('is not put off by sessions that come and go', async () => {
     const { bound, bind, asked, pass } = await startMany(201)
     await pass(periodMs)

@@ -1,8 +1,15 @@
 import { MemoryStore, type SessionData } from 'express-session'
 import { describe, expect, it, vi } from 'vitest'
-import { SessionEndedError, StoreUnavailableError, type SessionDraft, type SessionSnapshot } from 'ws-session-bridge'
+import {
+  SessionEndedError,
+  StoreUnavailableError,
+  type SessionBridge,
+  type SessionContext,
+  type SessionDraft,
+  type SessionSnapshot,
+} from 'ws-session-bridge'
 import { startApp } from '../support/app.js'
-import { gatedStore } from '../support/gate.js'
+import { createGate, gatedStore } from '../support/gate.js'
 import { done, record, rest, startBridge, until } from './bound.js'
 import { ByHandLiveStore, stored } from './by-hand-live-store.js'
 import { connect } from './connected.js'
@@ -455,6 +462,37 @@ describe('refresh()', () => {
     await context.update(increment)
     expect(context.session.views).toBe(1)
   })
+})
+
+describe('destroy()', () => {
+  it.each<[string, (bridge: SessionBridge, context: SessionContext) => Promise<void>]>([
+    ['of a context', (_bridge, context) => context.destroy()],
+    ['by ID', (bridge) => bridge.destroy('id')],
+  ])(
+    '%s ends the sockets when the store has done it, and rejects and ends nobody when it has not',
+    async (_what, call) => {
+      const live = new ByHandLiveStore()
+      const { bridge, bind } = startBridge({ live })
+      const binding = bind('id')
+      await until(() => live.gets.length === 1)
+      live.gets.shift()?.answer(stored(record()))
+      const { context } = await binding
+      live.destroyed = () => Promise.reject(new Error('down'))
+      await expect(call(bridge, context)).rejects.toThrow(StoreUnavailableError)
+      expect(context.ended).toBeUndefined()
+      const gate = createGate()
+      live.destroyed = () => gate.wait()
+      const done = vi.fn()
+      const destroying = call(bridge, context).then(done)
+      await gate.arrived
+      await rest()
+      expect(done).not.toHaveBeenCalled()
+      expect(context.ended).toBeUndefined()
+      gate.open()
+      await destroying
+      expect(context.ended?.reason).toBe('destroyed')
+    },
+  )
 })
 
 describe('touch()', () => {
