@@ -131,6 +131,7 @@ describe('the end of a socket', () => {
     live.gets.shift()?.answer(stored(record(), Date.now()))
     expect(await endOf(context)).toEqual({ reason: 'expired', code: 4401 })
     expect(connection.closings).toEqual([{ code: 4401, reason: 'expired' }])
+    expect(live.watched.size).toBe(0)
     // Nobody asks the store about it any more.
     for (const call of [context.refresh(), context.update(() => undefined), context.touch(), context.destroy()])
       await expect(call).rejects.toThrow(SessionEndedError)
@@ -194,18 +195,23 @@ describe('a connection that is no ws socket and never closes', () => {
     expect(connection.terminations).toBe(1)
   })
 
-  it('holds up the end of the bridge for no longer than the grace where it has no terminate', async () => {
+  it.each([
+    ['for the grace where it has no terminate', undefined, 1_000],
+    ['for another grace where it has one, which is called once', vi.fn(), 2_000],
+  ])('holds up the end of the bridge %s', async (_what, terminate, ms) => {
     const pass = stopClocks()
     const { bridge, store, authenticate } = startBridge()
     store.set('id', record())
-    bridge.bind(await authenticate('id'), { close: () => undefined, onClose: () => undefined })
+    const deaf = { close: () => undefined, onClose: () => undefined }
+    bridge.bind(await authenticate('id'), terminate === undefined ? deaf : { ...deaf, terminate })
     await rest()
     const closed = vi.fn()
     const closing = bridge.close().then(closed)
-    await pass(999)
+    await pass(ms - 1, 500)
     expect(closed).not.toHaveBeenCalled()
     await pass(2)
     expect(closed).toHaveBeenCalled()
+    if (terminate !== undefined) expect(terminate).toHaveBeenCalledTimes(1)
     await closing
   })
 })
