@@ -3,7 +3,7 @@ import { beforeEach, describe, expect, it, vi } from 'vitest'
 import type { KeepAliveMode } from 'ws-session-bridge'
 import { startApp } from '../support/app.js'
 import { record, rest, startBridge, stopClocks, until } from './bound.js'
-import { ByHandLiveStore, stored } from './by-hand-live-store.js'
+import { bindFound, ByHandLiveStore, stored } from './by-hand-live-store.js'
 import { connect } from './connected.js'
 import { TtlStore } from './ttl-store.js'
 
@@ -174,13 +174,7 @@ describe('keepAlive', () => {
   ])('makes a touch: one %s', async (_what, checked, touched) => {
     const live = new ByHandLiveStore()
     live.touched = touched
-    const { bind } = startBridge({ live })
-    const binding = bind('id')
-    await until(() => live.gets.length === 1)
-    live.gets.shift()?.answer(stored(record()))
-    const { connection } = await binding
-    live.gets.shift()?.answer(stored(record()))
-    await rest()
+    const { connection } = await bindFound(startBridge({ live }), live, stored(record()))
     connection.message()
     await rest()
     expect(live.gets.map(({ sessionID }) => sessionID)).toEqual(checked)

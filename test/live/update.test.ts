@@ -11,7 +11,7 @@ import {
 import { startApp } from '../support/app.js'
 import { createGate, gatedStore } from '../support/gate.js'
 import { done, record, rest, startBridge, until } from './bound.js'
-import { ByHandLiveStore, stored } from './by-hand-live-store.js'
+import { bindFound, ByHandLiveStore, stored } from './by-hand-live-store.js'
 import { connect } from './connected.js'
 import { TtlStore, type Kept } from './ttl-store.js'
 
@@ -238,13 +238,7 @@ describe('update()', () => {
 
   it('has the session checked when the store fails, and not when its function throws', async () => {
     const live = new ByHandLiveStore()
-    const { bind } = startBridge({ live })
-    const binding = bind('id')
-    await until(() => live.gets.length === 1)
-    live.gets.shift()?.answer(stored(record({ views: 0 })))
-    const { context } = await binding
-    live.gets.shift()?.answer(stored(record({ views: 0 })))
-    await rest()
+    const { context } = await bindFound(startBridge({ live }), live, stored(record({ views: 0 })))
     live.replaced = () => Promise.reject(new Error('down'))
     await expect(context.update(increment)).rejects.toThrow(StoreUnavailableError)
     live.gets.shift()?.answer(stored(record({ views: 1 })))
@@ -293,15 +287,10 @@ describe('update()', () => {
 
   it('is no reason for the next check to read twice', async () => {
     const live = new ByHandLiveStore()
-    const { bridge, bind } = startBridge({ live })
-    const binding = bind('id')
-    await until(() => live.gets.length === 1)
-    live.gets.shift()?.answer(stored(record({ views: 0 })))
-    const { context } = await binding
-    live.gets.shift()?.answer(stored(record({ views: 0 })))
-    await rest()
+    const parts = startBridge({ live })
+    const { context } = await bindFound(parts, live, stored(record({ views: 0 })))
     await context.update(increment)
-    bridge.check('id')
+    parts.bridge.check('id')
     live.gets.shift()?.answer(stored(record({ views: 1 })))
     await rest()
     expect(live.gets).toEqual([])
@@ -351,12 +340,7 @@ describe('update()', () => {
   it('reads nothing again where its function throws at what has come in place of what was held', async () => {
     const live = new ByHandLiveStore()
     live.replaced = async () => ({ changed: stored(record({ views: 100 })) })
-    const { bind } = startBridge({ live })
-    const binding = bind('id')
-    await until(() => live.gets.length === 1)
-    live.gets.shift()?.answer(stored(record({ views: 0 })))
-    const { context } = await binding
-    live.gets.shift()?.answer(stored(record({ views: 0 })))
+    const { context } = await bindFound(startBridge({ live }), live, stored(record({ views: 0 })))
     const update = context.update(({ views }) => {
       if (views === 100) throw new RangeError('enough')
     })
