@@ -198,6 +198,21 @@ describe('check()', () => {
     expect(contexts[0]?.ended).toBeUndefined()
   })
 
+  it('ends nothing by itself, and asks nobody about a session without sockets', async () => {
+    const { bridge, store, bind } = startBridge()
+    store.set('id', record())
+    const { context } = await bind('id')
+    await rest()
+    const get = vi.spyOn(store, 'get')
+    bridge.check('unknown')
+    await rest()
+    expect(get).not.toHaveBeenCalled()
+    bridge.check('id')
+    bridge.check()
+    await rest()
+    expect(context.ended).toBeUndefined()
+  })
+
   it('finds a session that came back, whatever a check from before has found since', async () => {
     const live = new ByHandLiveStore()
     const { bridge, bind } = startBridge({ live })
@@ -217,21 +232,6 @@ describe('check()', () => {
     bridge.check('id')
     expect(live.gets).toHaveLength(1)
     expect([...live.watched]).toEqual([['id', 1]])
-  })
-
-  it('ends nothing by itself, and asks nobody about a session without sockets', async () => {
-    const { bridge, store, bind } = startBridge()
-    store.set('id', record())
-    const { context } = await bind('id')
-    await rest()
-    const get = vi.spyOn(store, 'get')
-    bridge.check('unknown')
-    await rest()
-    expect(get).not.toHaveBeenCalled()
-    bridge.check('id')
-    bridge.check()
-    await rest()
-    expect(context.ended).toBeUndefined()
   })
 })
 
