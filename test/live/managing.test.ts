@@ -124,7 +124,7 @@ describe('disconnect()', () => {
     store.set('id', record())
     const { connection } = await bind('id')
     expect(() => bridge.disconnect('id', { reason: 'ü'.repeat(62) })).toThrow(TypeError)
-    expect(() => bridge.disconnect('id', { reason: 1 as never })).toThrow(TypeError)
+    expect(() => bridge.disconnect('id', { reason: 1 as never })).toThrow(/The close reason must be a string/)
     const longest = `${'ü'.repeat(61)}!`
     expect(bridge.disconnect('id', { reason: longest })).toBe(1)
     expect(connection.closings).toEqual([{ code: 1008, reason: longest }])
