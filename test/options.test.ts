@@ -148,6 +148,7 @@ describe('options, origins', () => {
     [['https://']],
     [['https://app.test:99999']],
     [['https://good.test', undefined]],
+    [[['https://good.test']]],
     [[/app/]],
   ])('%j is a TypeError', (origins) => {
     expectRefused({ session, origins }, '`origins`')

@@ -16,8 +16,8 @@ export type CookieSetting = CookieOptions | ((request: never) => CookieOptions) 
  * says (express-session, index.js, «pathname mismatch»).
  */
 export function isCookiePath(request: IncomingMessage & { originalUrl?: string }, setting: CookieSetting): boolean {
-  const path = cookieOptionsFor(request, setting).path ?? '/'
-  if (path === '' || path === '/') return true
+  const { path } = cookieOptionsFor(request, setting)
+  if (!path || path === '/') return true
   return pathnameOf(request.originalUrl ?? request.url)?.startsWith(path) === true
 }
 

@@ -44,5 +44,5 @@ export function createAttachment<O extends object, T>(): Attachment<O, T> {
 
 /* Anything may be asked for, as of a WeakMap. */
 function isObject(value: unknown): value is object {
-  return (typeof value === 'object' && value !== null) || typeof value === 'function'
+  return typeof value === 'object' && value !== null
 }

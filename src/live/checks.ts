@@ -51,9 +51,9 @@ export class Checks {
     })
   }
 
-  /** Questions that are open fail now. */
-  close(): void {
-    this.#questions.close()
+  /** Nobody waits for an answer any more. */
+  dispose(): void {
+    this.#questions.dispose()
   }
 
   /** Something may have changed: with one session, or with any. */
@@ -145,7 +145,6 @@ export class Checks {
     if (previous === undefined || !isEqual(previous, snapshot)) live.snapshot = snapshot
     live.isDateStale = live.expiresAt <= begunAt - wholeSecondMs
     const changed = previous !== undefined && !isSameData(previous, snapshot)
-    if (live.contexts.length === 0) return
     if (changed) live.questions += 1
     if (live.questions > live.answered) void this.#announce(live, snapshot, changed ? previous : undefined)
     else this.#verified(live)

@@ -63,11 +63,9 @@ export class Deadlines<T extends Due> {
     item.place = -1
   }
 
-  /** Stops the timer. */
+  /** Stops the timer, for good. */
   dispose(): void {
     this.#disarm?.()
-    this.#disarm = undefined
-    this.#armedFor = Infinity
   }
 
   #arm(): void {

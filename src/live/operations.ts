@@ -101,7 +101,7 @@ export class Operations implements SessionActions {
   }
 
   async refresh(context: Context): Promise<SessionSnapshot> {
-    this.#assertUsable(context)
+    assertUsable(context)
     const loaded = await this.load(context.sessionID)
     if (typeof loaded === 'string') throw new SessionEndedError()
     keepUp(context, loaded.stored, loaded.snapshot)
@@ -109,7 +109,7 @@ export class Operations implements SessionActions {
   }
 
   async update(context: Context, mutate: Mutate): Promise<SessionSnapshot> {
-    this.#assertUsable(context)
+    assertUsable(context)
     const stored = await this.write(context.sessionID, mutate)
     const snapshot = snapshotOfStored(stored)
     keepUp(context, stored, snapshot)
@@ -117,12 +117,12 @@ export class Operations implements SessionActions {
   }
 
   async touch(context: Context): Promise<void> {
-    this.#assertUsable(context)
+    assertUsable(context)
     await this.touchByID(context.sessionID)
   }
 
   async destroy(context: Context): Promise<void> {
-    this.#assertUsable(context)
+    assertUsable(context)
     await this.destroyByID(context.sessionID)
   }
 
@@ -176,14 +176,13 @@ export class Operations implements SessionActions {
     }
   }
 
-  #assertUsable({ ended }: Context): void {
-    if (ended?.reason === 'destroyed' || ended?.reason === 'expired') throw new SessionEndedError()
-    this.#assertOpen()
-  }
-
   #assertOpen(): void {
     if (this.#closed) throw new StoreUnavailableError('The bridge is closed.')
   }
+}
+
+function assertUsable({ ended }: Context): void {
+  if (ended?.reason === 'destroyed' || ended?.reason === 'expired') throw new SessionEndedError()
 }
 
 /* A context without a live session shows what was read by itself. */

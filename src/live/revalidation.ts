@@ -50,7 +50,6 @@ export class Revalidation {
 
   dispose(): void {
     this.#disarm?.()
-    this.#disarm = undefined
     this.#dueAt = Infinity
     this.#round = undefined
     this.#most = 0

@@ -130,8 +130,7 @@ export class Sessions {
   }
 
   hasRoom(sessionID: string): boolean {
-    const { maxSocketsPerSession: most } = this.#options
-    return most === Infinity || this.registry.connectionsOf(sessionID) < most
+    return this.registry.connectionsOf(sessionID) < this.#options.maxSocketsPerSession
   }
 
   /** Watched from now on, until `release`. */
@@ -246,7 +245,7 @@ export class Sessions {
     this.#revalidation.dispose()
     this.#agenda.dispose()
     this.#closing.dispose()
-    this.#checks.close()
+    this.#checks.dispose()
     this.#store.close()
     await this.#closeStore()
   }

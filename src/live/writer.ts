@@ -32,10 +32,10 @@ export class Writer {
   async update(
     sessionID: string,
     mutate: Mutate,
-    held?: () => StoredSession | undefined,
+    held: () => StoredSession | undefined,
   ): Promise<StoredSession | 'gone'> {
     return await this.#enter(sessionID, async (queue) => {
-      const written = await this.#write(sessionID, mutate, queue.last ?? held?.())
+      const written = await this.#write(sessionID, mutate, queue.last ?? held())
       queue.last = written === 'gone' ? undefined : written
       return written
     })

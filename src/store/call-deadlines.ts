@@ -57,6 +57,11 @@ export class CallDeadlines {
     for (let call = this.#calls.shift(); call !== undefined; call = this.#calls.shift()) {
       call.fail(new StoreUnavailableError('The bridge is closed.'))
     }
+    this.dispose()
+  }
+
+  /** Stops the timer: what is open settles when it does. */
+  dispose(): void {
     this.#calls.dispose()
   }
 }

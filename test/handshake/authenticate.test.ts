@@ -61,6 +61,12 @@ describe('authenticate()', () => {
     expect(verdict).toMatchObject({ accepted: true, context: { handshake: { url: '', remoteAddress: undefined } } })
   })
 
+  it('needs no socket to compare an Origin with Host', async () => {
+    const app = await startApp()
+    const headers = { cookie: await app.login('ada'), host: 'app.test', origin: 'http://app.test' }
+    expect(await app.bridge.authenticate({ headers } as unknown as IncomingMessage)).toMatchObject({ accepted: true })
+  })
+
   it('counts no connection, and shows its context to nobody', async () => {
     const app = await startApp()
     const request = requestWith({ cookie: await app.login('ada') })

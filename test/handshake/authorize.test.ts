@@ -1,9 +1,12 @@
 import { describe, expect, it, vi } from 'vitest'
 import type { Authorize } from 'ws-session-bridge'
+import { rest, until } from '../live/bound.js'
+import { connect, sessionIDOf } from '../live/connected.js'
 import { startApp } from '../support/app.js'
 import { open, refused } from '../support/client.js'
-import { createGate } from '../support/gate.js'
+import { createGate, gatedStore } from '../support/gate.js'
 import { rawRequest, upgradeRequest } from '../support/raw-request.js'
+import { requestWith } from './request.js'
 
 const isAdmin: Authorize = (session) => session.role === 'admin'
 
@@ -47,6 +50,39 @@ describe('authorize', () => {
     const app = await startApp({ bridge: { authorize } })
     await refused(app.wsUrl)
     await refused(app.wsUrl, { cookie: app.bridge.signedCookie('unknown') })
+    expect(authorize).not.toHaveBeenCalled()
+  })
+
+  it('is asked again about what it has seen change, and after three times the socket is let in', async () => {
+    const asked: (number | undefined)[] = []
+    const app = await startApp({
+      bridge: {
+        authorize: async ({ views }, request) => {
+          asked.push(views)
+          if (request !== undefined) await app.bridge.update(sessionID, (draft) => void (draft.views = asked.length))
+          return true
+        },
+      },
+    })
+    const cookie = await app.login('ada')
+    const sessionID = sessionIDOf(app, cookie)
+    const { context } = await connect(app, cookie)
+    await until(() => context.session.views === 3)
+    expect(asked.slice(0, 3)).toEqual([undefined, 1, 2])
+    // And right after it, about the last change.
+    await until(() => asked.length === 4)
+    expect(asked[3]).toBe(3)
+  })
+
+  it('is not asked about a request that has been answered meanwhile', async () => {
+    const authorize = vi.fn<Authorize>(() => true)
+    const app = await startApp({ bridge: { handshakeTimeoutMs: 30, authorize } })
+    const cookie = await app.login('ada')
+    const gate = gatedStore(app.store).hold('get', 'answer')
+    const verdict = await app.bridge.authenticate(requestWith({ cookie }))
+    expect(verdict).toMatchObject({ refusal: { reason: 'timeout' } })
+    gate.open()
+    await rest()
     expect(authorize).not.toHaveBeenCalled()
   })
 

@@ -47,14 +47,15 @@ describe('cookie, its path', () => {
     expect(app.refusals[1]).toMatchObject({ reason: 'no-session' })
   })
 
-  it.each(['//[', '*', 'mailto:app', '/app#fragment'])(
+  it.each(['//[', '*', 'mailto:app', '/app#fragment', undefined])(
     'is no-cookie and no fault where %s has no path',
     async (url) => {
       const store = new AskedStore()
       const bridge = createSessionBridge({ session: { secret: 'a secret', cookie: { path: '/app' }, store } })
       const faults: unknown[] = []
       bridge.on('fault', (error) => faults.push(error))
-      const verdict = await bridge.authenticate(requestWith({ cookie: bridge.signedCookie('id') }, url))
+      const request = Object.assign(requestWith({ cookie: bridge.signedCookie('id') }), { url })
+      const verdict = await bridge.authenticate(request)
       expect(verdict).toMatchObject({ accepted: false, refusal: { reason: 'no-cookie' } })
       expect(faults).toEqual([])
       expect(store.asked).toBeUndefined()

@@ -5,6 +5,7 @@ import { createSessionBridge, type SessionBridgeOptions } from 'ws-session-bridg
 import { startApp } from '../support/app.js'
 import { atEnd } from '../support/at-end.js'
 import { AskedStore, createExpressReader } from './express-reader.js'
+import { requestWith } from './request.js'
 import { statusOf } from './status.js'
 
 type Session = Omit<SessionBridgeOptions['session'], 'store'>
@@ -44,6 +45,7 @@ describe('cookie, its value', () => {
     ['another character in the ID', `connect.sid=s:ie.${mac}`],
     ['another case of the signature', `connect.sid=s:id.${mac.toLowerCase()}`],
     ['a signature cut short', `connect.sid=${signed.slice(0, -1)}`],
+    ['a signature of as many characters, but more bytes', `connect.sid=s:id.${encodeURIComponent(`é${mac.slice(1)}`)}`],
     ["base64's own padding", `connect.sid=${signed}=`],
     ['no signature', 'connect.sid=s:id'],
     ['an empty signature', 'connect.sid=s:id.'],
@@ -52,6 +54,18 @@ describe('cookie, its value', () => {
     ['the signature of a stranger', `connect.sid=s:${sign('id', 'guessed')}`],
   ])('proves nothing with %s', (_what, header) => {
     expect(read(header)).toBeUndefined()
+  })
+
+  it.each([
+    ['no-cookie', ''],
+    ['unsigned-cookie', 'id'],
+    ['bad-signature', 's:id'],
+    ['bad-signature', 's:id.'],
+    ['no-session', `s:${sign('', 'a secret')}`],
+  ])('is refused as %s where it is %j', async (reason, value) => {
+    const bridge = createSessionBridge({ session: { secret: 'a secret', store: new AskedStore() } })
+    const verdict = await bridge.authenticate(requestWith({ cookie: `connect.sid=${value}` }))
+    expect(verdict).toEqual({ accepted: false, refusal: { reason, status: 401 } })
   })
 
   it('reads an escape as it stands where the rest is malformed', () => {

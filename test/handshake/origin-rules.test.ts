@@ -99,6 +99,7 @@ describe('origin, a function', () => {
     expect(await status({ origin: 'http://app.test' })).toBe(500)
     expect(app.refusals).toMatchObject([{ reason: 'authorize-failed', status: 500 }])
     expect(app.faults).toEqual([app.refusals[0]?.error])
+    expect(String(app.faults[0])).toMatch(/origins is broken|must return true or false, at once/)
     expect(get).not.toHaveBeenCalled()
   })
 })
@@ -158,6 +159,7 @@ describe('origin, trustProxy', () => {
     ['not the first, which a client may have written', 'evil.test, shop.test', 'https://evil.test', 403],
     ['no longer the Host', 'shop.test', 'http://app.test', 403],
     ['nothing where the last is empty', 'shop.test,', 'https://shop.test', 403],
+    ['nothing where the last is empty, and a port alone is no host', 'shop.test,', 'https://:443', 403],
     ['a default port', 'shop.test:443', 'https://shop.test', 101],
   ])('compares with %s', async (_what, forwarded, origin, expected) => {
     const { status } = await startWith({ trustProxy: true })

@@ -53,6 +53,7 @@ describe("origin, 'same-origin' by default", () => {
     ['an app', 'capacitor://app.test'],
     ['a path', 'http://app.test/'],
     ['a query', 'http://app.test?'],
+    ['a scheme that ends in ours', 'web+http://app.test'],
     ['no scheme', 'app.test'],
     ['a list with a comma', 'http://app.test,http://evil.test'],
     ['a list with a blank', 'http://app.test http://evil.test'],

@@ -6,7 +6,7 @@ import { startApp, type AppOptions } from '../support/app.js'
 import { open } from '../support/client.js'
 import { rawRequest, upgradeRequest } from '../support/raw-request.js'
 import { textFrame } from '../upgrade/raw-socket.js'
-import { until } from './bound.js'
+import { rest, until } from './bound.js'
 import { connect, endOf } from './connected.js'
 
 /** A socket that a server of somebody else has opened, its handshake done, not bound yet. */
@@ -92,6 +92,17 @@ describe('bind() of a WebSocket that somebody else has opened', () => {
     await until(() => touched.mock.calls.length === 1)
   })
 
+  it('counts none of them with keepAlive: never', async () => {
+    const bridge = { keepAlive: 'never' as const }
+    const { app, client, context, ws } = await acceptOne({ bridge, session: { cookie: { maxAge: 3_600_000 } } })
+    const touched = vi.spyOn(app.store, 'touch')
+    app.bridge.bind(context, ws)
+    client.ws.send('I am here')
+    await once(ws, 'message')
+    await rest()
+    expect(touched).not.toHaveBeenCalled()
+  })
+
   it('survives a bad frame', async () => {
     const app = await startApp()
     const { port, accepted } = await startVerified(app)
@@ -142,9 +153,26 @@ describe('bind() of a WebSocket that somebody else has opened', () => {
     expect(app.bridge.stats()).toMatchObject({ sockets: 4, sessions: 1 })
   })
 
-  it('throws a TypeError for a WebSocket of another kind', async () => {
+  const ofWs = { close() {}, on() {}, terminate() {}, readyState: 1 }
+
+  it.each([
+    ['of another kind', { close() {}, addEventListener() {}, readyState: 1 }],
+    ['without `on`', { ...ofWs, on: undefined }],
+    ['without `terminate`', { ...ofWs, terminate: undefined }],
+    ['without `readyState`', { ...ofWs, readyState: undefined }],
+  ])('throws a TypeError for a WebSocket %s', async (_what, foreign) => {
     const { app, context } = await acceptOne()
-    const foreign = { close() {}, addEventListener() {}, readyState: 1 }
     expect(() => app.bridge.bind(context, foreign as unknown as WebSocket)).toThrow(/`close` and `onClose`/)
+  })
+
+  it('takes what has an `onClose` for what it says it is, whatever else it has', async () => {
+    const { app, context } = await acceptOne()
+    const connection = { ...ofWs, close: vi.fn(), onClose: vi.fn<(listener: () => void) => void>() }
+    app.bridge.bind(context, connection)
+    expect(context.ws).toBeUndefined()
+    expect(connection.onClose).toHaveBeenCalledTimes(1)
+    app.bridge.disconnect(context.sessionID)
+    expect(connection.close.mock.calls).toEqual([[1008, 'disconnected']])
+    connection.onClose.mock.lastCall?.[0]()
   })
 })

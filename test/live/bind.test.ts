@@ -132,6 +132,22 @@ describe('bind()', () => {
     expect(changed.mock.calls[0]).toMatchObject([{ user: 'grace' }, { user: 'ada' }])
   })
 
+  it('shows what the others of its session see, though authenticate() has found something older', async () => {
+    const { store, authenticate, bridge, bind } = startBridge()
+    store.set('id', record({ user: 'ada' }))
+    const late = await authenticate('id')
+    const { context } = await bind('id')
+    store.set('id', record({ user: 'grace' }))
+    await until(() => context.session.user === 'grace')
+    const changed = vi.fn()
+    context.on('change', changed)
+    bridge.bind(late, new PlainConnection())
+    expect(late.session).toMatchObject({ user: 'grace' })
+    expect(late.session).toBe(context.session)
+    await rest()
+    expect(changed).not.toHaveBeenCalled()
+  })
+
   it.each([
     ['alone', false],
     ['where others have seen the change already', true],
@@ -211,6 +227,8 @@ describe('bind()', () => {
     }).toThrow(thrown)
     expect(bridge.stats()).toMatchObject({ sockets: 0, sessions: 0, accepted: 0 })
     expect([...bridge.connections()]).toEqual([])
+    // The listener that it has registered would end it together with another connection.
+    expect(() => bridge.bind(context, new PlainConnection())).toThrow(/bound already/)
   })
 
   it('may end in the listener of accept', async () => {

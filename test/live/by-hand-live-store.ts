@@ -1,5 +1,6 @@
 // In: a test that wants to answer for the store itself. Out: a LiveStore whose reads wait for it.
 import type { LiveStore, ReplaceResult, StoredSession } from '../../src/store/live-store.js'
+import { rest, until, type Bound, type BridgeWithoutPort } from './bound.js'
 
 export interface PendingGet {
   readonly sessionID: string
@@ -62,4 +63,19 @@ export class ByHandLiveStore implements LiveStore {
 /** A record as a LiveStore gives it. */
 export function stored(record: StoredSession['record'], expiresAt?: number): StoredSession {
   return { record, expiresAt }
+}
+
+/** Binds a session: the handshake's read and the check after it find the same. */
+export async function bindFound(
+  { bind }: BridgeWithoutPort,
+  live: ByHandLiveStore,
+  found: StoredSession,
+): Promise<Bound> {
+  const binding = bind('id')
+  await until(() => live.gets.length === 1)
+  live.gets.shift()?.answer(found)
+  const bound = await binding
+  live.gets.shift()?.answer(found)
+  await rest()
+  return bound
 }

@@ -119,6 +119,37 @@ describe('a changed session', () => {
     await rest()
     for (const views of heard.slice(10)) expect(views).toEqual([0, 1, 1, 2, 2, 3, 3, 4, 4, 5])
   })
+
+  it('is not told to a socket that a listener has ended, and authorize is not asked about it', async () => {
+    const authorize = vi.fn(() => true)
+    const { bridge, store, bind } = startBridge({ authorize })
+    store.set('id', record({ user: 'ada' }))
+    const [one, other] = [await bind('id'), await bind('id')]
+    authorize.mockClear()
+    one.context.on('change', () => bridge.disconnect(() => true))
+    const { byContext, byBridge } = hear(bridge, other.context)
+    store.set('id', record({ user: 'grace' }))
+    await rest()
+    expect(other.context.ended?.reason).toBe('disconnected')
+    expect(byContext).toEqual([])
+    expect(byBridge.map(([context]) => context)).toEqual([one.context])
+    expect(authorize).not.toHaveBeenCalled()
+  })
+
+  it('is read no more once its last socket has gone, though a check was asked for meanwhile', async () => {
+    const live = new ByHandLiveStore()
+    const { bridge, bind } = startBridge({ live })
+    const binding = bind('id')
+    await until(() => live.gets.length === 1)
+    live.gets.shift()?.answer(stored(record()))
+    const { connection } = await binding
+    const check = live.gets.shift()
+    bridge.check('id')
+    connection.disappear()
+    check?.answer(stored(record()))
+    await rest()
+    expect(live.gets).toEqual([])
+  })
 })
 
 describe('what is no change', () => {
@@ -249,5 +280,42 @@ describe('authorize, asked again', () => {
     await again
     await until(() => context.ended !== undefined)
     expect(context.ended?.reason).toBe('forbidden')
+  })
+
+  it('is asked again where it threw for one of two sockets, and the change is told once', async () => {
+    let broken = true
+    const { bridge, store, bind } = startBridge({
+      authorize: ({ role }, request, { at }) => {
+        if (request !== undefined) return true
+        if (broken && at === 0) throw new Error('no idea')
+        return role === 'admin' || at !== 0
+      },
+    })
+    store.set('id', record({ role: 'admin' }))
+    const [one, other] = [await bind('id'), await bind('id')]
+    Object.defineProperty(other.context, 'handshake', { value: { ...other.context.handshake, at: 0 } })
+    const { byContext } = hear(bridge, other.context)
+    store.set('id', record({ role: 'guest' }))
+    await rest()
+    expect(other.context.ended).toBeUndefined()
+    broken = false
+    // Tried again by itself, after a pause.
+    await until(() => other.context.ended !== undefined)
+    expect(other.context.ended?.reason).toBe('forbidden')
+    expect(one.context.ended).toBeUndefined()
+    expect(byContext).toHaveLength(1)
+  })
+
+  it('is not asked again about something older, whose answer came last', async () => {
+    const { context, gates, becomes } = await startAsking()
+    await becomes({ role: 'admin', views: 1 })
+    await becomes({ role: 'admin', views: 2 })
+    gates[1]?.open()
+    await rest()
+    gates[0]?.open()
+    await rest()
+    await becomes({ role: 'admin', views: 2 })
+    expect(gates).toHaveLength(2)
+    expect(context.ended).toBeUndefined()
   })
 })

@@ -128,6 +128,43 @@ describe('deadlines', () => {
     expect(timers.count).toBe(0)
   })
 
+  it('arm it once for a thousand of which each is due later than the one before', async () => {
+    vi.useRealTimers()
+    const timers = watchTimers()
+    const deadlines = new Deadlines<Item>(() => undefined)
+    for (let name = 0; name < 1_000; name += 1) deadlines.set(item(name), Date.now() + 60_000 + name)
+    deadlines.dispose()
+    expect(timers.set).toBe(1)
+  })
+
+  it('hand over in time what takes the place of one that was removed', () => {
+    const due: number[] = []
+    const deadlines = new Deadlines<Item>(({ lookAt }) => due.push(lookAt))
+    // In a heap: 100 above 110 and 120 on the left, 11 above 20 and 12 on the right. The last one goes where 110 was.
+    const items = [10, 100, 11, 110, 120, 20, 12].map((lookAt) => {
+      const one = item(lookAt)
+      deadlines.set(one, lookAt)
+      return one
+    })
+    deadlines.remove(items[3]!)
+    vi.advanceTimersByTime(12)
+    expect(due).toEqual([10, 11, 12])
+  })
+
+  it('hand over everything once when the clock has been set, and from then on what is due', () => {
+    const due: number[] = []
+    const deadlines = new Deadlines<Item>(({ name }) => due.push(name))
+    const items = [item(0), item(1)] as const
+    for (const one of items) deadlines.set(one, 50_000)
+    vi.setSystemTime(-3_600_000)
+    vi.advanceTimersByTime(50_000)
+    expect(due).toEqual([0, 1])
+    deadlines.set(items[0], Date.now() + 10)
+    deadlines.set(items[1], Date.now() + 10_000)
+    vi.advanceTimersByTime(10)
+    expect(due).toEqual([0, 1, 0])
+  })
+
   it('keep nothing of an item that was removed', () => {
     const deadlines = new Deadlines<Item>(() => undefined)
     const items = Array.from({ length: 100 }, (_, name) => item(name))

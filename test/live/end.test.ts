@@ -1,8 +1,9 @@
 import { once } from 'node:events'
 import { describe, expect, it, vi } from 'vitest'
 import { WebSocket } from 'ws'
-import { CloseCode, type SessionEnd } from 'ws-session-bridge'
+import { CloseCode, SessionEndedError, type SessionEnd } from 'ws-session-bridge'
 import { startApp } from '../support/app.js'
+import { open } from '../support/client.js'
 import { rawRequest, upgradeRequest } from '../support/raw-request.js'
 import { PlainConnection, record, rest, startBridge, stopClocks, until } from './bound.js'
 import { ByHandLiveStore, stored } from './by-hand-live-store.js'
@@ -23,6 +24,7 @@ describe('the end of a socket', () => {
     context.on('end', onContext)
     app.bridge.on('end', onBridge)
     expect(signal.aborted).toBe(false)
+    expect(context.signal).toBe(signal)
     await act(started)
     expect(await client.closed).toEqual({ code, reason })
     await until(() => app.wss.clients.size === 0)
@@ -132,16 +134,22 @@ describe('the end of a socket', () => {
     expect(await endOf(context)).toEqual({ reason: 'expired', code: 4401 })
   })
 
-  it('is expired when the store says so of a session that it still gives', async () => {
+  it('is expired when the store says so of a session that it still gives, to the millisecond', async () => {
+    stopClocks()
     const live = new ByHandLiveStore()
     const { bind } = startBridge({ live })
     const binding = bind('id')
     await until(() => live.gets.length === 1)
     live.gets.shift()?.answer(stored(record(), Date.now() + 60_000))
     const { context, connection } = await binding
-    live.gets.shift()?.answer(stored(record(), Date.now() - 1))
+    live.gets.shift()?.answer(stored(record(), Date.now()))
     expect(await endOf(context)).toEqual({ reason: 'expired', code: 4401 })
     expect(connection.closings).toEqual([{ code: 4401, reason: 'expired' }])
+    expect(live.watched.size).toBe(0)
+    // Nobody asks the store about it any more.
+    for (const call of [context.refresh(), context.update(() => undefined), context.touch(), context.destroy()])
+      await expect(call).rejects.toThrow(SessionEndedError)
+    expect(live.gets).toEqual([])
   })
 
   it('is that of a record which cannot be a session any more, too', async () => {
@@ -150,6 +158,7 @@ describe('the end of a socket', () => {
     const { context } = await bind('id')
     store.set('id', { cookie: null } as never)
     expect((await endOf(context)).reason).toBe('destroyed')
+    await rest()
     expect(faults).toHaveLength(1)
   })
 })
@@ -199,6 +208,26 @@ describe('a connection that is no ws socket and never closes', () => {
     vi.advanceTimersByTime(2)
     expect(connection.terminations).toBe(1)
   })
+
+  it.each([
+    ['for the grace where it has no terminate', undefined, 1_000],
+    ['for another grace where it has one, which is called once', vi.fn(), 2_000],
+  ])('holds up the end of the bridge %s', async (_what, terminate, ms) => {
+    const pass = stopClocks()
+    const { bridge, store, authenticate } = startBridge()
+    store.set('id', record())
+    const deaf = { close: () => undefined, onClose: () => undefined }
+    bridge.bind(await authenticate('id'), terminate === undefined ? deaf : { ...deaf, terminate })
+    await rest()
+    const closed = vi.fn()
+    const closing = bridge.close().then(closed)
+    await pass(ms - 1, 500)
+    expect(closed).not.toHaveBeenCalled()
+    await pass(2)
+    expect(closed).toHaveBeenCalled()
+    if (terminate !== undefined) expect(terminate).toHaveBeenCalledTimes(1)
+    await closing
+  })
 })
 
 describe('thousands of connections of one session that end together', () => {
@@ -244,5 +273,17 @@ describe('thousands of connections of one session that end together', () => {
     expect(closed).toBeLessThanOrEqual(200)
     await closing
     expect(closed).toBe(1_000)
+  })
+
+  it('are not waited for where one has closed before its turn came', async () => {
+    // The grace for a client that does not answer never passes.
+    stopClocks()
+    const app = await startApp()
+    const cookie = await app.login('ada')
+    for (let index = 0; index < 201; index += 1) await open(app.wsUrl, { cookie })
+    const contexts = [...app.bridge.connections()]
+    contexts[0]?.once('end', () => contexts[200]?.ws?.terminate())
+    await app.bridge.close()
+    expect(contexts.map(({ ended }) => ended?.reason)).toEqual(contexts.map(() => 'shutdown'))
   })
 })

@@ -149,10 +149,14 @@ describe('the time to look at a session', () => {
     const { bind } = startBridge({ store, revalidateMs: 1_000_000 })
     store.set('id', record({}, 60_300))
     const { context } = await bind('id')
+    await rest()
+    const get = vi.spyOn(store, 'get')
     await pass(60_800, 100)
     expect(context.ended).toBeUndefined()
+    expect(get).toHaveBeenCalledTimes(1)
     await pass(1_000, 100)
     expect(context.ended?.reason).toBe('expired')
+    expect(get).toHaveBeenCalledTimes(2)
   })
 
   it('is none for a session that does not expire', async () => {

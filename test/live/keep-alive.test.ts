@@ -3,6 +3,7 @@ import { beforeEach, describe, expect, it, vi } from 'vitest'
 import type { KeepAliveMode } from 'ws-session-bridge'
 import { startApp } from '../support/app.js'
 import { record, rest, startBridge, stopClocks, until } from './bound.js'
+import { bindFound, ByHandLiveStore, stored } from './by-hand-live-store.js'
 import { connect } from './connected.js'
 import { TtlStore } from './ttl-store.js'
 
@@ -117,6 +118,30 @@ describe('keepAlive', () => {
     expect(store.data.get('id')?.expiresAt).toBeLessThan(Date.now())
   })
 
+  it("'connected' touches first when a quarter of maxAge has passed, and looks at nothing before", async () => {
+    const { store, bind, touch } = start('connected')
+    await pass(7_000)
+    store.set('id', record({}, 40_000))
+    await bind('id')
+    await rest()
+    const get = vi.spyOn(store, 'get')
+    await pass(9_999)
+    expect(touch).not.toHaveBeenCalled()
+    expect(get).not.toHaveBeenCalled()
+    await pass(1)
+    expect(touch).toHaveBeenCalledTimes(1)
+  })
+
+  it("'connected' is not put off by connections that come later", async () => {
+    const { store, bind, touch } = start('connected')
+    store.set('id', record({}, 40_000))
+    await bind('id')
+    await pass(6_000)
+    await bind('id')
+    await pass(4_000)
+    expect(touch).toHaveBeenCalledTimes(1)
+  })
+
   it("'connected' touches at once where the session would not last to the first one", async () => {
     const { store, bind, touch } = start('connected')
     store.set('id', record({}, 40_000))
@@ -140,6 +165,19 @@ describe('keepAlive', () => {
     await pass(1_000)
     expect(context.ended?.reason).toBe('expired')
     expect(touch).not.toHaveBeenCalled()
+  })
+
+  it.each<[string, string[], () => Promise<'touched' | 'gone'>]>([
+    ['that was made reads nothing', [], async () => 'touched'],
+    ['that found nothing has the session checked', ['id'], async () => 'gone'],
+    ['that failed has the session checked', ['id'], () => Promise.reject(new Error('down'))],
+  ])('makes a touch: one %s', async (_what, checked, touched) => {
+    const live = new ByHandLiveStore()
+    live.touched = touched
+    const { connection } = await bindFound(startBridge({ live }), live, stored(record()))
+    connection.message()
+    await rest()
+    expect(live.gets.map(({ sessionID }) => sessionID)).toEqual(checked)
   })
 
   it('is no reason for a fault where the store fails, and ends nobody', async () => {

@@ -6,7 +6,7 @@ import { open, RefusedError } from '../support/client.js'
 import { createGate, gatedStore, type Gate } from '../support/gate.js'
 import { passing, record, until } from './bound.js'
 import { ByHandLiveStore, stored } from './by-hand-live-store.js'
-import { sessionIDOf } from './connected.js'
+import { connect, endOf, sessionIDOf } from './connected.js'
 
 /** How the client fared: the status that refused it, or the code that closed it. Never settles for one that is left open. */
 async function fateOf(app: App, cookie: string): Promise<number> {
@@ -128,6 +128,26 @@ describe('a logout at the end of the handshake', () => {
       expect(await fate).toBeOneOf([401, 4401])
     }
     expect(app.faults).toEqual([])
+  })
+})
+
+describe('a logout after a handshake', () => {
+  it('ends the client, though the last socket of the session left while the handshake was under way', async () => {
+    const { store, hold } = gatedStore(new MemoryStore())
+    const app = await startApp({ store })
+    const cookie = await app.login('ada')
+    const { client, context } = await connect(app, cookie)
+    const gate = hold('get', 'answer')
+    const fate = fateOf(app, cookie)
+    await gate.arrived
+    client.ws.close()
+    await endOf(context)
+    const accepted = once(app.bridge, 'accept')
+    gate.open()
+    await accepted
+    expect(app.bridge.stats()).toMatchObject({ sockets: 1, sessions: 1 })
+    await app.call('POST', '/logout', cookie)
+    expect(await fate).toBe(4401)
   })
 })
 

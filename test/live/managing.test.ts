@@ -2,7 +2,8 @@ import { MemoryStore } from 'express-session'
 import { describe, expect, it, vi } from 'vitest'
 import type { SessionContext } from 'ws-session-bridge'
 import { startApp } from '../support/app.js'
-import { PlainConnection, record, rest, startBridge, until } from './bound.js'
+import { createGate } from '../support/gate.js'
+import { PlainConnection, record, rest, startBridge, stopClocks, until } from './bound.js'
 import { ByHandLiveStore, stored } from './by-hand-live-store.js'
 import { connect, endOf, sessionIDOf } from './connected.js'
 import { watchTimers } from './open-timers.js'
@@ -29,6 +30,21 @@ describe('connections()', () => {
     }
     expect(seen).toBe(3)
     expect([...app.bridge.connections()]).toEqual([])
+  })
+
+  it('are those that are left, in whatever order the others leave', async () => {
+    const { bridge, store, bind } = startBridge()
+    store.set('id', record())
+    for (const first of [0, 1, 2, 3]) {
+      for (const second of [0, 1, 2]) {
+        const left = [await bind('id'), await bind('id'), await bind('id'), await bind('id')]
+        for (const next of [first, second, 0, 0]) {
+          left.splice(next, 1)[0]?.connection.disappear()
+          expect(new Set(bridge.connections())).toEqual(new Set(left.map(({ context }) => context)))
+          expect(bridge.stats().sockets).toBe(left.length)
+        }
+      }
+    }
   })
 
   it('are where one sends to every socket of a user', async () => {
@@ -108,7 +124,7 @@ describe('disconnect()', () => {
     store.set('id', record())
     const { connection } = await bind('id')
     expect(() => bridge.disconnect('id', { reason: 'ü'.repeat(62) })).toThrow(TypeError)
-    expect(() => bridge.disconnect('id', { reason: 1 as never })).toThrow(TypeError)
+    expect(() => bridge.disconnect('id', { reason: 1 as never })).toThrow(/The close reason must be a string/)
     const longest = `${'ü'.repeat(61)}!`
     expect(bridge.disconnect('id', { reason: longest })).toBe(1)
     expect(connection.closings).toEqual([{ code: 1008, reason: longest }])
@@ -219,6 +235,42 @@ describe('check()', () => {
     await rest()
     expect(context.ended).toBeUndefined()
   })
+
+  it('finds a session that came back, whatever a check from before has found since', async () => {
+    const live = new ByHandLiveStore()
+    const { bridge, bind } = startBridge({ live })
+    const bound = []
+    const checks = []
+    for (let time = 1; time <= 2; time += 1) {
+      const binding = bind('id')
+      await until(() => live.gets.length === 1)
+      live.gets.shift()?.answer(stored(record()))
+      bound.push(await binding)
+      checks.push(live.gets.shift())
+      if (time === 1) bound[0]?.connection.disappear()
+    }
+    checks[0]?.answer(undefined)
+    checks[1]?.answer(stored(record()))
+    await rest()
+    bridge.check('id')
+    expect(live.gets).toHaveLength(1)
+    expect([...live.watched]).toEqual([['id', 1]])
+  })
+})
+
+describe('a fault', () => {
+  it('is what a LiveStore tells by onFault', () => {
+    let tell: (error: Error) => void = () => undefined
+    const live = Object.assign(new ByHandLiveStore(), {
+      onFault(listener: typeof tell) {
+        tell = listener
+      },
+    })
+    const { faults } = startBridge({ live })
+    const lost = new Error('the connection is lost')
+    tell(lost)
+    expect(faults).toEqual([lost])
+  })
 })
 
 describe('close()', () => {
@@ -259,12 +311,43 @@ describe('close()', () => {
     expect(live.watched.size).toBe(0)
   })
 
+  it('resolves when the LiveStore has closed', async () => {
+    const gate = createGate()
+    const { bridge } = startBridge({ live: Object.assign(new ByHandLiveStore(), { close: () => gate.wait() }) })
+    const closed = vi.fn()
+    const closing = bridge.close().then(closed)
+    await gate.arrived
+    await rest()
+    expect(closed).not.toHaveBeenCalled()
+    gate.open()
+    await closing
+  })
+
   it('says what it has left undone of a store call that hangs: it rejects', async () => {
     const live = new ByHandLiveStore()
     const { bridge } = startBridge({ live })
     const loading = bridge.load('id')
     await bridge.close()
     await expect(loading).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
+  })
+
+  it('leaves no timer and tells no fault of an authorize that is still being asked', async () => {
+    stopClocks()
+    const gate = createGate()
+    const { bridge, store, bind, faults } = startBridge({
+      authorize: async (_session, request) => {
+        if (request === undefined) await gate.wait()
+        return true
+      },
+    })
+    store.set('id', record({ role: 'admin' }))
+    await bind('id')
+    store.set('id', record({ role: 'guest' }))
+    await gate.arrived
+    await bridge.close()
+    await rest()
+    expect(vi.getTimerCount()).toBe(0)
+    expect(faults).toEqual([])
   })
 
   it('ends a connection that is bound after it', async () => {

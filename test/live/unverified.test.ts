@@ -1,7 +1,8 @@
 import { beforeEach, describe, expect, it, vi } from 'vitest'
 import { startApp } from '../support/app.js'
+import { createGate } from '../support/gate.js'
 import { record, rest, startBridge, stopClocks, until } from './bound.js'
-import { connect } from './connected.js'
+import { connect, endOf } from './connected.js'
 import { TtlStore } from './ttl-store.js'
 
 /** What a store can do instead of answering. */
@@ -126,11 +127,15 @@ describe('a store that is away', () => {
     },
   )
 
-  it('starts a new count when it was back in between', async () => {
-    const { bridge, context, goesAway, comesBack } = await startWith(failures[0]![1])
+  it.each([
+    ['as it was', 'ada'],
+    ['with another session', 'grace'],
+  ])('starts a new count when it was back in between, %s', async (_what, user) => {
+    const { bridge, store, context, goesAway, comesBack } = await startWith(failures[0]![1])
     goesAway()
     bridge.check('id')
     await pass(40_000)
+    store.set('id', record({ user }))
     comesBack()
     await pass(11_000)
     goesAway()
@@ -139,6 +144,22 @@ describe('a store that is away', () => {
     expect(context.ended).toBeUndefined()
     await pass(12_000)
     expect(context.ended?.reason).toBe('unverified')
+  })
+
+  it('is asked again soon, however long the pauses had become before it was back', async () => {
+    vi.spyOn(Math, 'random').mockReturnValue(1)
+    const { bridge, goesAway, comesBack, failing } = await startWith(failures[0]![1])
+    goesAway()
+    bridge.check('id')
+    await pass(20_000)
+    comesBack()
+    await pass(11_000)
+    goesAway()
+    failing.mockClear()
+    bridge.check('id')
+    await rest()
+    await pass(100)
+    expect(failing).toHaveBeenCalledTimes(2)
   })
 
   it('is not asked while it says that it is disconnected, and everything is checked when it is back', async () => {
@@ -203,6 +224,34 @@ describe('a socket whose session cannot be checked', () => {
     expect(await client.next()).toBe('ada')
     expect(await client.closed).toEqual({ code: 1013, reason: 'unverified' })
     expect(context.ended).toEqual({ reason: 'unverified', code: 1013 })
+  })
+})
+
+describe('a session that could not be checked before its last socket left', () => {
+  it('has all of unverifiedMs again once a handshake has read it', async () => {
+    const pass = stopClocks()
+    const app = await startApp({ bridge: { unverifiedMs: 60_000, keepAlive: 'never' } })
+    const cookie = await app.login('ada')
+    const { client, context } = await connect(app, cookie)
+    const get = app.store.get.bind(app.store)
+    const down = (_sessionID: string, callback: (error: Error) => void): void => callback(new Error('down'))
+    const spy = vi.spyOn(app.store, 'get').mockImplementation(down)
+    app.bridge.check()
+    await pass(50_000)
+    const gate = createGate()
+    spy.mockImplementation((...call) => void gate.wait().then(() => get(...call)))
+    const connecting = connect(app, cookie)
+    await gate.arrived
+    client.ws.close()
+    await endOf(context)
+    gate.open()
+    const later = await connecting
+    spy.mockImplementation(down)
+    app.bridge.check()
+    await pass(50_000)
+    expect(later.context.ended).toBeUndefined()
+    await pass(20_000)
+    expect(later.context.ended?.reason).toBe('unverified')
   })
 })
 

@@ -1,10 +1,17 @@
 import { MemoryStore, type SessionData } from 'express-session'
 import { describe, expect, it, vi } from 'vitest'
-import { SessionEndedError, StoreUnavailableError, type SessionDraft, type SessionSnapshot } from 'ws-session-bridge'
+import {
+  SessionEndedError,
+  StoreUnavailableError,
+  type SessionBridge,
+  type SessionContext,
+  type SessionDraft,
+  type SessionSnapshot,
+} from 'ws-session-bridge'
 import { startApp } from '../support/app.js'
-import { gatedStore } from '../support/gate.js'
+import { createGate, gatedStore } from '../support/gate.js'
 import { done, record, rest, startBridge, until } from './bound.js'
-import { ByHandLiveStore, stored } from './by-hand-live-store.js'
+import { bindFound, ByHandLiveStore, stored } from './by-hand-live-store.js'
 import { connect } from './connected.js'
 import { TtlStore, type Kept } from './ttl-store.js'
 
@@ -184,7 +191,7 @@ describe('update()', () => {
 
   it('ends the sockets of a session that it finds gone, and never makes one', async () => {
     const data = new Map<string, { json: string; expiresAt: number }>()
-    const { bridge, store, bind } = startBridge({ store: new TtlStore(data) })
+    const { bridge, store, bind, faults } = startBridge({ store: new TtlStore(data) })
     store.set('id', record())
     const { context } = await bind('id')
     await rest()
@@ -193,12 +200,20 @@ describe('update()', () => {
     expect(context.ended?.reason).toBe('destroyed')
     await expect(bridge.update('never was', increment)).rejects.toThrow(SessionEndedError)
     expect(data.size).toBe(0)
+    expect(faults).toEqual([])
   })
 
-  it('does not call its function for a session that is gone', async () => {
-    const { bridge } = startBridge()
+  it.each([
+    ['for a session that is gone', undefined],
+    ['for a record that cannot be a session', stored({} as SessionData)],
+  ])('does not call its function %s', async (_what, found) => {
+    const live = new ByHandLiveStore()
+    const { bridge } = startBridge({ live })
     const mutate = vi.fn()
-    await expect(bridge.update('id', mutate)).rejects.toThrow(SessionEndedError)
+    const update = bridge.update('id', mutate)
+    await until(() => live.gets.length === 1)
+    live.gets.shift()?.answer(found)
+    await expect(update).rejects.toThrow(SessionEndedError)
     expect(mutate).not.toHaveBeenCalled()
   })
 
@@ -219,6 +234,25 @@ describe('update()', () => {
     await until(() => context.session.views === 1)
     await context.update(increment)
     expect((await bridge.load('id'))?.views).toBe(2)
+  })
+
+  it('has the session checked when the store fails, and not when its function throws', async () => {
+    const live = new ByHandLiveStore()
+    const { context } = await bindFound(startBridge({ live }), live, stored(record({ views: 0 })))
+    live.replaced = () => Promise.reject(new Error('down'))
+    await expect(context.update(increment)).rejects.toThrow(StoreUnavailableError)
+    live.gets.shift()?.answer(stored(record({ views: 1 })))
+    await rest()
+    expect(context.session.views).toBe(1)
+    const throwing = context.update(() => {
+      throw new RangeError('the user’s own')
+    })
+    const failing = expect(throwing).rejects.toThrow(RangeError)
+    await rest()
+    // It throws at what may be out of date, so that is read once; no check reads it again.
+    live.gets.shift()?.answer(stored(record({ views: 1 })))
+    await failing
+    expect(live.gets).toEqual([])
   })
 
   it('goes on where a write never answers, when its deadline has passed', async () => {
@@ -251,6 +285,88 @@ describe('update()', () => {
     expect(changes.map(({ views }) => views)).toEqual([1])
   })
 
+  it('is no reason for the next check to read twice', async () => {
+    const live = new ByHandLiveStore()
+    const parts = startBridge({ live })
+    const { context } = await bindFound(parts, live, stored(record({ views: 0 })))
+    await context.update(increment)
+    parts.bridge.check('id')
+    live.gets.shift()?.answer(stored(record({ views: 1 })))
+    await rest()
+    expect(live.gets).toEqual([])
+  })
+
+  it('reads what is there now, once the write before it is done', async () => {
+    const live = new ByHandLiveStore()
+    const { bridge } = startBridge({ live })
+    for (const views of [0, 10]) {
+      const update = bridge.update('id', increment)
+      await until(() => live.gets.length === 1)
+      live.gets.shift()?.answer(stored(record({ views })))
+      expect((await update).views).toBe(views + 1)
+    }
+  })
+
+  it('reads what is there now where the write before it found the session gone', async () => {
+    const live = new ByHandLiveStore()
+    const { bridge } = startBridge({ live })
+    const updates = [bridge.update('id', increment), bridge.update('id', increment)] as const
+    await until(() => live.gets.length === 1)
+    live.gets.shift()?.answer(undefined)
+    await expect(updates[0]).rejects.toThrow(SessionEndedError)
+    await until(() => live.gets.length === 1)
+    live.gets.shift()?.answer(stored(record({ views: 0 })))
+    expect((await updates[1]).views).toBe(1)
+  })
+
+  it.each([
+    ['it has just read', 100],
+    ['the store says is there instead', 0],
+  ])('reads nothing again where its function throws at what %s', async (_what, views) => {
+    const live = new ByHandLiveStore()
+    live.replaced = async () => ({ changed: stored(record({ views: 100 })) })
+    const { bridge } = startBridge({ live })
+    const update = bridge.update('id', (draft) => {
+      if (draft.views === 100) throw new RangeError('enough')
+    })
+    const failing = expect(update).rejects.toThrow(RangeError)
+    await until(() => live.gets.length === 1)
+    live.gets.shift()?.answer(stored(record({ views })))
+    await rest()
+    expect(live.gets).toEqual([])
+    await failing
+  })
+
+  it('reads nothing again where its function throws at what has come in place of what was held', async () => {
+    const live = new ByHandLiveStore()
+    live.replaced = async () => ({ changed: stored(record({ views: 100 })) })
+    const { context } = await bindFound(startBridge({ live }), live, stored(record({ views: 0 })))
+    const update = context.update(({ views }) => {
+      if (views === 100) throw new RangeError('enough')
+    })
+    const failing = expect(update).rejects.toThrow(RangeError)
+    await rest()
+    expect(live.gets).toEqual([])
+    await failing
+  })
+
+  it('does not call its function after a destroy that was asked for before it', async () => {
+    const live = new ByHandLiveStore()
+    const { bridge } = startBridge({ live })
+    const mutate = vi.fn()
+    const first = bridge.update('id', increment)
+    const destroying = bridge.destroy('id')
+    const failing = expect(bridge.update('id', mutate)).rejects.toThrow(SessionEndedError)
+    await until(() => live.gets.length === 1)
+    live.gets.shift()?.answer(stored(record({ views: 0 })))
+    await first
+    await destroying
+    await until(() => live.gets.length === 1)
+    live.gets.shift()?.answer(undefined)
+    await failing
+    expect(mutate).not.toHaveBeenCalled()
+  })
+
   it('believes a late «gone», whatever was written since', async () => {
     const live = new ByHandLiveStore()
     const { bind } = startBridge({ live })
@@ -267,6 +383,22 @@ describe('update()', () => {
 })
 
 describe('refresh()', () => {
+  it('is not undone by the answer to an older read', async () => {
+    const live = new ByHandLiveStore()
+    const { bind } = startBridge({ live })
+    const binding = bind('id')
+    await until(() => live.gets.length === 1)
+    live.gets.shift()?.answer(stored(record({ views: 0 })))
+    const { context } = await binding
+    const check = live.gets.shift()
+    const refreshing = context.refresh()
+    live.gets.shift()?.answer(stored(record({ views: 2 })))
+    expect((await refreshing).views).toBe(2)
+    check?.answer(stored(record({ views: 1 })))
+    await rest()
+    expect(context.session.views).toBe(2)
+  })
+
   it('reads the store now, and tells of what it finds', async () => {
     const data = new Map<string, { json: string; expiresAt: number }>()
     const { store, bind } = startBridge({ store: new TtlStore(data) })
@@ -314,6 +446,37 @@ describe('refresh()', () => {
     await context.update(increment)
     expect(context.session.views).toBe(1)
   })
+})
+
+describe('destroy()', () => {
+  it.each<[string, (bridge: SessionBridge, context: SessionContext) => Promise<void>]>([
+    ['of a context', (_bridge, context) => context.destroy()],
+    ['by ID', (bridge) => bridge.destroy('id')],
+  ])(
+    '%s ends the sockets when the store has done it, and rejects and ends nobody when it has not',
+    async (_what, call) => {
+      const live = new ByHandLiveStore()
+      const { bridge, bind } = startBridge({ live })
+      const binding = bind('id')
+      await until(() => live.gets.length === 1)
+      live.gets.shift()?.answer(stored(record()))
+      const { context } = await binding
+      live.destroyed = () => Promise.reject(new Error('down'))
+      await expect(call(bridge, context)).rejects.toThrow(StoreUnavailableError)
+      expect(context.ended).toBeUndefined()
+      const gate = createGate()
+      live.destroyed = () => gate.wait()
+      const done = vi.fn()
+      const destroying = call(bridge, context).then(done)
+      await gate.arrived
+      await rest()
+      expect(done).not.toHaveBeenCalled()
+      expect(context.ended).toBeUndefined()
+      gate.open()
+      await destroying
+      expect(context.ended?.reason).toBe('destroyed')
+    },
+  )
 })
 
 describe('touch()', () => {

@@ -56,6 +56,13 @@ describe('the paths of one server', () => {
     expect(await reach('/room?x')).toBe('room')
   })
 
+  it('are / for an absolute target without one', async () => {
+    const { app, cookie } = await startRouted()
+    mount(app, 'root', '/')
+    const client = rawRequest(app.port, upgradeRequest({ path: 'ws://127.0.0.1', cookie }))
+    await client.receivedUntil('root')
+  })
+
   it('are compared as they were sent: case, trailing slash, escapes and dots count', async () => {
     const { app, reach } = await startRouted()
     mount(app, 'chat', '/chat')

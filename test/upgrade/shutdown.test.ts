@@ -85,6 +85,19 @@ describe('bridge.close()', () => {
     await closed
   })
 
+  it('leaves no session watched by a handshake in the midst of which it was called', async () => {
+    const live = new ByHandLiveStore()
+    const closesFirst = (): boolean => {
+      void app.bridge.close()
+      return true
+    }
+    const app = await startApp({ bridge: { live, origins: closesFirst } })
+    const cookie = app.bridge.signedCookie('id')
+    expect((await refused(app.wsUrl, { cookie, origin: app.url })).status).toBe(503)
+    await app.bridge.close()
+    expect(live.watched.size).toBe(0)
+  })
+
   it('resolves where the LiveStore cannot be closed, tells of it, and has taken the upgrade listener away', async () => {
     const failed = new Error('it does not close')
     class Stuck extends ByHandLiveStore {

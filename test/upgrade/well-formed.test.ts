@@ -56,7 +56,7 @@ describe('an upgrade that is not well formed', () => {
     expect(get).not.toHaveBeenCalled()
   })
 
-  it.each(['http://[', 'http://', 'ftp://127.0.0.1/ws', 'ws'])(
+  it.each(['http://[', 'http://', 'ftp://127.0.0.1/ws', 'xhttp://127.0.0.1/ws', 'ws'])(
     'is refused with 400 for the target %s',
     async (path) => {
       const { app, cookie, get } = await startCounted()
