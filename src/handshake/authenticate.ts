@@ -84,9 +84,10 @@ export class Handshake {
     const live = visit?.enter(sessionID)
     for (let loads = 1; ; loads += 1) {
       const reports = live?.reports ?? 0
+      const begunAt = operations.now
       let found: Loaded
       try {
-        found = operations.loaded(sessionID, await operations.readForHandshake(sessionID, live), live)
+        found = operations.loaded(sessionID, await operations.readForHandshake(sessionID, live), begunAt, live)
       } catch (error) {
         return refusalOf('store-failed', asStoreError(error))
       }

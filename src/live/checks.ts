@@ -91,7 +91,8 @@ export class Checks {
   /** What this process has just written itself: nothing that was read before counts any more. */
   written(live: LiveSession, stored: StoredSession): void {
     live.readsBegun += 1
-    this.#apply(live, stored, live.readsBegun)
+    // It was there, whatever date is known of it: somebody may have put that off, and the write knows nothing of it.
+    this.#apply(live, stored, live.readsBegun, -Infinity)
     // Somebody may have written after it, and have been read before it was answered.
     if (live.checking) live.checkAgain = true
   }
@@ -131,7 +132,7 @@ export class Checks {
     live.checking = false
   }
 
-  #apply(live: LiveSession, stored: StoredSession | undefined, read: number, begunAt = this.#parts.clock.now()): void {
+  #apply(live: LiveSession, stored: StoredSession | undefined, read: number, begunAt: number): void {
     // «Gone» is final, whatever another read has found: nobody stays connected on a doubt.
     if (stored === undefined) return this.gone(live)
     if (read < live.readApplied) return
@@ -140,7 +141,7 @@ export class Checks {
     const snapshot = this.#snapshotOf(live, stored)
     if (snapshot === undefined) return this.gone(live)
     live.stored = stored
-    if (isOver(stored, Math.min(begunAt, this.#parts.clock.now()))) return this.gone(live)
+    if (isOver(stored, begunAt, this.#parts.clock)) return this.gone(live)
     // One object for as long as nothing moves: a handshake compares by it.
     if (previous === undefined || !isEqual(previous, snapshot)) live.snapshot = snapshot
     live.isDateStale = live.expiresAt <= begunAt - wholeSecondMs
@@ -236,7 +237,10 @@ function isEqual(one: SessionSnapshot, other: SessionSnapshot): boolean {
   return one.cookie.expires === other.cookie.expires && isSameSession(one, other)
 }
 
-/* At the time of the read, unless the clock has been set back since: what passed since is for the store to say. */
-function isOver({ expiresAt }: StoredSession, at: number): boolean {
-  return expiresAt !== undefined && expiresAt <= at
+/**
+ * Whether a session was over, as far as the store knows, when the read began that found it, unless the clock has been set back
+ * since: what has passed since is for the store to say.
+ */
+export function isOver({ expiresAt }: StoredSession, begunAt: number, clock: Clock): boolean {
+  return expiresAt !== undefined && expiresAt <= Math.min(begunAt, clock.now())
 }

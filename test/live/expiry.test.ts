@@ -284,6 +284,53 @@ describe('an expiry that passes between a read and its use', () => {
     expect(context.ended).toEqual({ reason: 'expired', code: 4401 })
   })
 
+  /* The write knew nothing of a touch, and what it brought back was taken for an expiry that has passed. */
+  it('while an update() is on its way ends nobody before the store was asked', async () => {
+    const pass = stopClocks()
+    const live = new ByHandLiveStore()
+    const { bind } = startBridge({ live, revalidateMs: 1_000_000 })
+    const binding = bind('id')
+    await until(() => live.gets.length === 1)
+    const found = stored(record(), Date.now() + 2_000)
+    live.gets.shift()?.answer(found)
+    const { context } = await binding
+    live.gets.shift()?.answer(found)
+    await rest()
+    const gate = createGate()
+    live.replaced = ({ expiresAt }, { record: next }) => gate.wait().then(() => ({ replaced: stored(next, expiresAt) }))
+    const update = context.update((draft) => {
+      draft.role = 'admin'
+    })
+    await gate.arrived
+    await pass(1_500)
+    live.report('id')
+    live.gets.shift()?.answer(stored(found.record, Date.now() + 60_000))
+    await rest()
+    await pass(1_500)
+    gate.open()
+    expect(await update).toMatchObject({ role: 'admin' })
+    expect(context.ended).toBeUndefined()
+    await pass(1)
+    live.gets.shift()?.answer(undefined)
+    await rest()
+    expect(context.ended).toBeDefined()
+  })
+
+  it('refuses no handshake of a session that the store had, and finds it by load()', async () => {
+    vi.useFakeTimers({ toFake: ['Date'] })
+    atEnd(() => vi.useRealTimers())
+    const live = new ByHandLiveStore()
+    const { bridge, authenticate } = startBridge({ live })
+    const authenticated = authenticate('id')
+    const loaded = bridge.load('id')
+    await until(() => live.gets.length === 2)
+    const expiresAt = Date.now() + 1
+    vi.setSystemTime(expiresAt + 1)
+    for (const get of live.gets) get.answer(stored(record({ user: 'ada' }), expiresAt))
+    expect((await authenticated).session.user).toBe('ada')
+    expect((await loaded)?.user).toBe('ada')
+  })
+
   it('leaves alone a session that the store has for much longer than its date says', async () => {
     const pass = stopClocks()
     const { store, bind } = startBridge({ revalidateMs: 1_000_000 })
