@@ -99,6 +99,9 @@ export class Checks {
 
   /** The store has no such session any more. */
   gone(live: LiveSession): void {
+    // A handshake's read may have found it before, and is only late: that one loads again.
+    live.reports += 1
+    live.goneAt = live.reports
     const expired = live.expiresAt <= this.#parts.clock.now()
     trace?.session(live.sessionID, 'is not in the store')
     this.#parts.endings.endSession(live, endOf(expired ? 'expired' : 'destroyed'))

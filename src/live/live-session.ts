@@ -27,6 +27,8 @@ export class LiveSession implements Due {
 
   /** Grows with every report: a handshake that sees another number than before its load loads again. */
   reports = 0
+  /** Which of them was that it is gone: whoever has loaded it before is not let in. 0: none. */
+  goneAt = 0
   /** Reads are numbered as they begin. One that began before what was applied last says nothing new. */
   readsBegun = 0
   readApplied = 0
