@@ -88,13 +88,18 @@ export class Checks {
     return this.#read(live, this.#parts.store.getForHandshake(live.sessionID, live.stored))
   }
 
-  /** What this process has just written itself: nothing that was read before counts any more. */
-  written(live: LiveSession, stored: StoredSession): void {
+  /**
+   * What this process has just written itself: nothing that was read before counts any more.
+   *
+   * @param readsBegun how many reads had begun when the write did; undefined if nobody had the session then
+   */
+  written(live: LiveSession, stored: StoredSession, readsBegun: number | undefined): void {
+    const wasReadMeanwhile = live.checking || live.readsBegun !== readsBegun
     live.readsBegun += 1
     // It was there, whatever date is known of it: somebody may have put that off, and the write knows nothing of it.
     this.#apply(live, stored, live.readsBegun, -Infinity)
     // Somebody may have written after it, and have been read before it was answered.
-    if (live.checking) live.checkAgain = true
+    if (wasReadMeanwhile) this.check(live)
   }
 
   /** The store has no such session any more. */

@@ -74,11 +74,14 @@ export class Operations implements SessionActions {
   async write(sessionID: string, mutate: Mutate): Promise<StoredSession> {
     this.#assertOpen()
     const { registry, checks } = this.#parts
+    const before = registry.get(sessionID)
+    const readsBegun = before?.readsBegun
     try {
       const stored = await this.#writer.update(sessionID, mutate, () => registry.get(sessionID)?.stored)
       trace?.session(sessionID, stored === 'gone' ? 'not written: it is gone' : 'written')
       const live = registry.get(sessionID)
-      if (live !== undefined && stored !== 'gone') checks.written(live, stored)
+      if (live !== undefined && stored !== 'gone')
+        checks.written(live, stored, live === before ? readsBegun : undefined)
       if (stored !== 'gone') return stored
     } catch (error) {
       // A write that failed may have been done all the same.
