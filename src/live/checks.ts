@@ -154,7 +154,7 @@ export class Checks {
     if (previous === undefined || !isEqual(previous, snapshot)) live.snapshot = snapshot
     live.isDateStale = live.expiresAt <= begunAt - wholeSecondMs
     const changed = previous !== undefined && !isSameData(previous, snapshot)
-    if (live.contexts.length === 0) return
+    if (live.contexts.length === 0) return this.#verified(live)
     if (changed) live.questions += 1
     if (live.questions > live.answered) void this.#announce(live, snapshot, changed ? previous : undefined)
     else this.#verified(live)
