@@ -156,8 +156,13 @@ export class Checks {
     const changed = previous !== undefined && !isSameData(previous, snapshot)
     if (live.contexts.length === 0) return this.#verified(live)
     if (changed) live.questions += 1
-    if (live.questions > live.answered) void this.#announce(live, snapshot, changed ? previous : undefined)
-    else this.#verified(live)
+    if (live.questions === live.answered) return this.#verified(live)
+    // Its expiry may pass before that is answered.
+    if (live.failedSince === undefined) this.#parts.schedule(live)
+    // It is being asked already, and looks at the same.
+    if (live.questions === live.asked) return
+    live.asked = live.questions
+    void this.#announce(live, snapshot, changed ? previous : undefined)
   }
 
   #snapshotOf(live: LiveSession, stored: StoredSession): SessionSnapshot | undefined {
@@ -187,6 +192,8 @@ export class Checks {
     const decided = (await Promise.all(answers)).every(Boolean)
     if (question <= live.answered) return
     if (!decided) {
+      // To be asked again, unless something newer is being asked.
+      if (live.asked === question) live.asked = live.answered
       this.#failed(live, undefined)
       return
     }

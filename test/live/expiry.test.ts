@@ -284,6 +284,32 @@ describe('an expiry that passes between a read and its use', () => {
     expect(context.ended).toEqual({ reason: 'expired', code: 4401 })
   })
 
+  it('while authorize is asked of a change closes the socket all the same', async () => {
+    const pass = stopClocks()
+    const live = new ByHandLiveStore()
+    const gate = createGate()
+    const { bind } = startBridge({
+      live,
+      revalidateMs: 1_000_000,
+      authorize: (_session, request) => request !== undefined || gate.wait().then(() => true),
+    })
+    const binding = bind('id')
+    await until(() => live.gets.length === 1)
+    const found = stored(record(), Date.now() + 600_000)
+    live.gets.shift()?.answer(found)
+    const { context } = await binding
+    live.gets.shift()?.answer(found)
+    await rest()
+    live.report('id')
+    live.gets.shift()?.answer(stored(record({ role: 'admin' }), Date.now() + 2_000))
+    await gate.arrived
+    await pass(2_000)
+    live.gets.shift()?.answer(undefined)
+    await rest()
+    expect(context.ended).toEqual({ reason: 'expired', code: 4401 })
+    gate.open()
+  })
+
   /* The write knew nothing of a touch, and what it brought back was taken for an expiry that has passed. */
   it('while an update() is on its way ends nobody before the store was asked', async () => {
     const pass = stopClocks()
