@@ -86,7 +86,8 @@ export class Handshake {
       const reports = live?.reports ?? 0
       let found: Loaded
       try {
-        found = operations.loaded(sessionID, await operations.readForHandshake(sessionID, live), live)
+        // Judged by the time of its answer, unlike for those who are in: a doubt is no reason to open the door.
+        found = operations.loaded(sessionID, await operations.readForHandshake(sessionID, live), operations.now, live)
       } catch (error) {
         return refusalOf('store-failed', asStoreError(error))
       }

@@ -88,16 +88,25 @@ export class Checks {
     return this.#read(live, this.#parts.store.getForHandshake(live.sessionID, live.stored))
   }
 
-  /** What this process has just written itself: nothing that was read before counts any more. */
-  written(live: LiveSession, stored: StoredSession): void {
+  /**
+   * What this process has just written itself: nothing that was read before counts any more.
+   *
+   * @param readsBegun how many reads had begun when the write did; undefined if nobody had the session then
+   */
+  written(live: LiveSession, stored: StoredSession, readsBegun: number | undefined): void {
+    const wasReadMeanwhile = live.checking || live.readsBegun !== readsBegun
     live.readsBegun += 1
-    this.#apply(live, stored, live.readsBegun)
+    // It was there, whatever date is known of it: somebody may have put that off, and the write knows nothing of it.
+    this.#apply(live, stored, live.readsBegun, -Infinity)
     // Somebody may have written after it, and have been read before it was answered.
-    if (live.checking) live.checkAgain = true
+    if (wasReadMeanwhile) this.check(live)
   }
 
   /** The store has no such session any more. */
   gone(live: LiveSession): void {
+    // A handshake's read may have found it before, and is only late: that one loads again.
+    live.reports += 1
+    live.goneAt = live.reports
     const expired = live.expiresAt <= this.#parts.clock.now()
     trace?.session(live.sessionID, 'is not in the store')
     this.#parts.endings.endSession(live, endOf(expired ? 'expired' : 'destroyed'))
@@ -131,7 +140,7 @@ export class Checks {
     live.checking = false
   }
 
-  #apply(live: LiveSession, stored: StoredSession | undefined, read: number, begunAt = this.#parts.clock.now()): void {
+  #apply(live: LiveSession, stored: StoredSession | undefined, read: number, begunAt: number): void {
     // «Gone» is final, whatever another read has found: nobody stays connected on a doubt.
     if (stored === undefined) return this.gone(live)
     if (read < live.readApplied) return
@@ -140,14 +149,20 @@ export class Checks {
     const snapshot = this.#snapshotOf(live, stored)
     if (snapshot === undefined) return this.gone(live)
     live.stored = stored
-    if (isOver(stored, Math.min(begunAt, this.#parts.clock.now()))) return this.gone(live)
+    if (isOver(stored, begunAt, this.#parts.clock)) return this.gone(live)
     // One object for as long as nothing moves: a handshake compares by it.
     if (previous === undefined || !isEqual(previous, snapshot)) live.snapshot = snapshot
     live.isDateStale = live.expiresAt <= begunAt - wholeSecondMs
     const changed = previous !== undefined && !isSameData(previous, snapshot)
+    if (live.contexts.length === 0) return this.#verified(live)
     if (changed) live.questions += 1
-    if (live.questions > live.answered) void this.#announce(live, snapshot, changed ? previous : undefined)
-    else this.#verified(live)
+    if (live.questions === live.answered) return this.#verified(live)
+    // Its expiry may pass before that is answered.
+    if (live.failedSince === undefined) this.#parts.schedule(live)
+    // It is being asked already, and looks at the same.
+    if (live.questions === live.asked) return
+    live.asked = live.questions
+    void this.#announce(live, snapshot, changed ? previous : undefined)
   }
 
   #snapshotOf(live: LiveSession, stored: StoredSession): SessionSnapshot | undefined {
@@ -177,6 +192,8 @@ export class Checks {
     const decided = (await Promise.all(answers)).every(Boolean)
     if (question <= live.answered) return
     if (!decided) {
+      // To be asked again, unless something newer is being asked.
+      if (live.asked === question) live.asked = live.answered
       this.#failed(live, undefined)
       return
     }
@@ -235,7 +252,10 @@ function isEqual(one: SessionSnapshot, other: SessionSnapshot): boolean {
   return one.cookie.expires === other.cookie.expires && isSameSession(one, other)
 }
 
-/* At the time of the read, unless the clock has been set back since: what passed since is for the store to say. */
-function isOver({ expiresAt }: StoredSession, at: number): boolean {
-  return expiresAt !== undefined && expiresAt <= at
+/**
+ * Whether a session was over at that time, as far as the store knows, unless the clock has been set back since. For those who are
+ * in, it is the time at which the read began: what has passed since is for the store to say.
+ */
+export function isOver({ expiresAt }: StoredSession, at: number, clock: Clock): boolean {
+  return expiresAt !== undefined && expiresAt <= Math.min(at, clock.now())
 }

@@ -27,6 +27,8 @@ export class LiveSession implements Due {
 
   /** Grows with every report: a handshake that sees another number than before its load loads again. */
   reports = 0
+  /** Which of them was that it is gone: whoever has loaded it before is not let in. 0: none. */
+  goneAt = 0
   /** Reads are numbered as they begin. One that began before what was applied last says nothing new. */
   readsBegun = 0
   readApplied = 0
@@ -38,8 +40,9 @@ export class LiveSession implements Due {
   /** When the first check failed of those that have failed since the last good one, by `clock.elapsed()`. */
   failedSince: number | undefined = undefined
   pauseMs = 0
-  /** Grows with every reason to ask `authorize`, and up to which of them its answer is known. */
+  /** Grows with every reason to ask `authorize`; up to which of them it has been asked, and its answer is known. */
   questions = 0
+  asked = 0
   answered = 0
   /** While the connections are being told of a change, slice by slice. */
   announcing: Promise<void> | undefined = undefined

@@ -8,7 +8,7 @@ import { snapshotOfStored } from '../store/clean-session.js'
 import type { StoredSession } from '../store/live-store.js'
 import type { SessionSnapshot } from '../store/snapshot.js'
 import { trace } from '../trace.js'
-import type { Checks } from './checks.js'
+import { isOver, type Checks } from './checks.js'
 import type { Context, FoundSession, SessionActions } from './context.js'
 import { LiveSession } from './live-session.js'
 import type { Registry } from './registry.js'
@@ -41,6 +41,11 @@ export class Operations implements SessionActions {
     this.#writer = new Writer(parts.store)
   }
 
+  /** In ms since the epoch. */
+  get now(): number {
+    return this.#parts.clock.now()
+  }
+
   /**
    * Reads a session for a handshake; with `live`, for all of its connections, too.
    *
@@ -59,20 +64,24 @@ export class Operations implements SessionActions {
   async #load(sessionID: string): Promise<Loaded> {
     const { store, registry, checks } = this.#parts
     const live = registry.get(sessionID)
+    const begunAt = this.now
     return live === undefined
-      ? this.loaded(sessionID, await store.get(sessionID))
-      : this.loaded(sessionID, await checks.read(live), live)
+      ? this.loaded(sessionID, await store.get(sessionID), begunAt)
+      : this.loaded(sessionID, await checks.read(live), begunAt, live)
   }
 
   /** @throws {SessionEndedError} (rejects) if it is gone. */
   async write(sessionID: string, mutate: Mutate): Promise<StoredSession> {
     this.#assertOpen()
     const { registry, checks } = this.#parts
+    const before = registry.get(sessionID)
+    const readsBegun = before?.readsBegun
     try {
       const stored = await this.#writer.update(sessionID, mutate, () => registry.get(sessionID)?.stored)
       trace?.session(sessionID, stored === 'gone' ? 'not written: it is gone' : 'written')
       const live = registry.get(sessionID)
-      if (live !== undefined && stored !== 'gone') checks.written(live, stored)
+      if (live !== undefined && stored !== 'gone')
+        checks.written(live, stored, live === before ? readsBegun : undefined)
       if (stored !== 'gone') return stored
     } catch (error) {
       // A write that failed may have been done all the same.
@@ -159,10 +168,10 @@ export class Operations implements SessionActions {
     if (live !== undefined) this.#parts.checks.gone(live)
   }
 
-  /** What a read found; with `live`, as it is for all of its connections. */
-  loaded(sessionID: string, stored: StoredSession | undefined, live?: LiveSession): Loaded {
+  /** What a read found, where what was over at that time counts as expired; with `live`, as it is for all of its connections. */
+  loaded(sessionID: string, stored: StoredSession | undefined, at: number, live?: LiveSession): Loaded {
     if (stored === undefined) return 'no-session'
-    if (stored.expiresAt !== undefined && stored.expiresAt <= this.#parts.clock.now()) return 'session-expired'
+    if (isOver(stored, at, this.#parts.clock)) return 'session-expired'
     const snapshot = live === undefined ? this.#snapshotOf(stored) : live.snapshot
     return snapshot === undefined ? 'no-session' : { sessionID, stored, snapshot }
   }

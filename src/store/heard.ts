@@ -37,7 +37,8 @@ export class Heard {
   note(call: StoreCall): void {
     this.calls += 1
     if (call.method === 'destroy' || call.method === 'clear') this.destroys += 1
-    this.expiresAt = expiryOf(call.written) ?? this.expiresAt
+    // What was given to the store counts when it has taken it.
+    if (call.isAnswered && !call.hasFailed) this.expiresAt = expiryOf(call.written) ?? this.expiresAt
   }
 
   isUnderWay(call: StoreCall): boolean {

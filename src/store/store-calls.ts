@@ -15,6 +15,8 @@ export interface StoreCall {
   readonly written: SessionData | undefined
   /** False while the store has not answered: what it does may be still to come. */
   readonly isAnswered: boolean
+  /** It was answered with an error: nobody knows what the store has done. */
+  readonly hasFailed: boolean
 }
 
 /** Told right after a call, and again, with the same object, when the store has answered it. */
@@ -72,9 +74,11 @@ class StoreCalls {
         sessionID: method !== 'clear' && typeof args[0] === 'string' ? args[0] : undefined,
         written: method === 'set' || method === 'touch' ? (args[1] as SessionData | undefined) : undefined,
         isAnswered: true,
+        hasFailed: false,
       }
-      const answered = (): void => {
+      const answered = (error?: unknown): void => {
         call.isAnswered = true
+        call.hasFailed = Boolean(error)
         tell(call)
       }
       const withCallback = withCallbackHeard(args, answered)
@@ -84,11 +88,18 @@ class StoreCalls {
         if (isThenable(returned)) {
           // Without a callback, the promise is the answer.
           if (withCallback === undefined) call.isAnswered = false
-          returned.then(answered, answered)
+          returned.then(
+            () => {
+              answered()
+            },
+            () => {
+              answered(true)
+            },
+          )
         }
         return returned
       } catch (error) {
-        call.isAnswered = true
+        call.isAnswered = call.hasFailed = true
         throw error
       } finally {
         // MemoryStore has done it by now, though it calls back later: between the two, messages would slip through.
@@ -117,11 +128,11 @@ class StoreCalls {
 type StoreMethod = (this: Store, ...args: unknown[]) => unknown
 
 /* The callback is the last argument if there is one; where there is none, none is put in: some stores then return a promise. */
-function withCallbackHeard(args: unknown[], answered: () => void): unknown[] | undefined {
+function withCallbackHeard(args: unknown[], answered: (error?: unknown) => void): unknown[] | undefined {
   const callback = args.at(-1)
   if (typeof callback !== 'function') return undefined
   const heardCallback = function (this: unknown, ...answer: unknown[]): unknown {
-    answered()
+    answered(answer[0])
     return (callback as (...answer: unknown[]) => unknown).apply(this, answer)
   }
   return [...args.slice(0, -1), heardCallback]

@@ -190,8 +190,8 @@ export class Upgrader {
     const { found, handshake, reports } = admission
     if (live === undefined) throw new Error('An upgrade is judged with a visit.')
     if (!isOpen(upgrade.socket)) return this.#refuse(upgrade, refusalOf('client-gone'))
-    // Another handshake, or a check, has found it gone since this one was judged.
-    if (live.snapshot === undefined) return this.#refuse(upgrade, refusalOf('no-session'), destination.wss)
+    // Another handshake, or a check, has found it gone since this one began to load it.
+    if (live.goneAt > reports) return this.#refuse(upgrade, refusalOf('no-session'), destination.wss)
     if (!sessions.hasRoom(found.sessionID)) return this.#refuse(upgrade, refusalOf('too-many-sockets'), destination.wss)
     const context = sessions.newContext(found, handshake)
     const setCookie = this.#renewedCookie(admission, upgrade.request)

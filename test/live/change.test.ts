@@ -256,6 +256,17 @@ describe('authorize, asked again', () => {
     expect(context.ended?.reason).toBe('forbidden')
   })
 
+  it('is asked once of what the session is, however often somebody looks before it has answered', async () => {
+    const { context, gates, becomes } = await startAsking()
+    await becomes({ role: 'guest' })
+    for (let looks = 0; looks < 5; looks += 1) await becomes({ role: 'guest' })
+    expect(gates).toHaveLength(1)
+    expect(context.ended).toBeUndefined()
+    gates[0]?.open()
+    await until(() => context.ended !== undefined)
+    expect(context.ended?.reason).toBe('forbidden')
+  })
+
   it('ends nobody by a no that comes after the yes to something newer', async () => {
     const { context, gates, becomes } = await startAsking()
     await becomes({ role: 'guest' })

@@ -5,11 +5,13 @@ import { startApp } from '../support/app.js'
 import { atEnd } from '../support/at-end.js'
 import { open } from '../support/client.js'
 import { createGate, gatedStore } from '../support/gate.js'
-import { PlainConnection, record, rest, startBridge, stopClocks, until } from './bound.js'
+import { done, PlainConnection, record, rest, startBridge, stopClocks, until } from './bound.js'
 import { ByHandLiveStore, stored } from './by-hand-live-store.js'
 import { connect } from './connected.js'
 import { watchTimers } from './open-timers.js'
 import { TtlStore } from './ttl-store.js'
+
+const failure = new Error('away')
 
 describe('a session that nothing keeps alive', () => {
   it('closes its sockets with 4401 on time, as expired', async () => {
@@ -37,6 +39,21 @@ describe('a session that nothing keeps alive', () => {
     expect(context.ended).toBeUndefined()
     await pass(1)
     expect((await client.closed).code).toBe(4401)
+  })
+
+  it('is not put off by a touch that the store has answered with an error', async () => {
+    const pass = stopClocks()
+    const store = new TtlStore()
+    const touch = (_id: string, _session: unknown, callback: (error: unknown) => void) =>
+      setImmediate(callback, failure)
+    Object.assign(store, { touch })
+    const { bind } = startBridge({ store, revalidateMs: 1_000_000 })
+    store.set('id', record({}, 60_000))
+    const { context } = await bind('id')
+    const failed = done((callback) => store.touch('id', record({}, 600_000), callback))
+    await expect(failed).rejects.toBe(failure)
+    await pass(61_000)
+    expect(context.ended).toEqual({ reason: 'expired', code: 4401 })
   })
 
   it('closes its sockets on a clock that runs, too', async () => {
@@ -286,6 +303,79 @@ describe('an expiry that passes between a read and its use', () => {
     await rest()
     await pass(1_000)
     expect(context.ended).toEqual({ reason: 'expired', code: 4401 })
+  })
+
+  it('while authorize is asked of a change closes the socket all the same', async () => {
+    const pass = stopClocks()
+    const live = new ByHandLiveStore()
+    const gate = createGate()
+    const { bind } = startBridge({
+      live,
+      revalidateMs: 1_000_000,
+      authorize: (_session, request) => request !== undefined || gate.wait().then(() => true),
+    })
+    const binding = bind('id')
+    await until(() => live.gets.length === 1)
+    const found = stored(record(), Date.now() + 600_000)
+    live.gets.shift()?.answer(found)
+    const { context } = await binding
+    live.gets.shift()?.answer(found)
+    await rest()
+    live.report('id')
+    live.gets.shift()?.answer(stored(record({ role: 'admin' }), Date.now() + 2_000))
+    await gate.arrived
+    await pass(2_000)
+    live.gets.shift()?.answer(undefined)
+    await rest()
+    expect(context.ended).toEqual({ reason: 'expired', code: 4401 })
+    gate.open()
+  })
+
+  /* The write knew nothing of a touch, and what it brought back was taken for an expiry that has passed. */
+  it('while an update() is on its way ends nobody before the store was asked', async () => {
+    const pass = stopClocks()
+    const live = new ByHandLiveStore()
+    const { bind } = startBridge({ live, revalidateMs: 1_000_000 })
+    const binding = bind('id')
+    await until(() => live.gets.length === 1)
+    const found = stored(record(), Date.now() + 2_000)
+    live.gets.shift()?.answer(found)
+    const { context } = await binding
+    live.gets.shift()?.answer(found)
+    await rest()
+    const gate = createGate()
+    live.replaced = ({ expiresAt }, { record: next }) => gate.wait().then(() => ({ replaced: stored(next, expiresAt) }))
+    const update = context.update((draft) => {
+      draft.role = 'admin'
+    })
+    await gate.arrived
+    await pass(1_500)
+    live.report('id')
+    live.gets.shift()?.answer(stored(found.record, Date.now() + 60_000))
+    await rest()
+    await pass(1_500)
+    gate.open()
+    expect(await update).toMatchObject({ role: 'admin' })
+    expect(context.ended).toBeUndefined()
+    await pass(1)
+    live.gets.shift()?.answer(undefined)
+    await rest()
+    expect(context.ended).toBeDefined()
+  })
+
+  it('refuses a handshake, while load() finds what the store had', async () => {
+    vi.useFakeTimers({ toFake: ['Date'] })
+    atEnd(() => vi.useRealTimers())
+    const live = new ByHandLiveStore()
+    const { bridge, authenticate } = startBridge({ live })
+    const refused = expect(authenticate('id')).rejects.toThrow('session-expired')
+    const loaded = bridge.load('id')
+    await until(() => live.gets.length === 2)
+    const expiresAt = Date.now() + 1
+    vi.setSystemTime(expiresAt + 1)
+    for (const get of live.gets) get.answer(stored(record({ user: 'ada' }), expiresAt))
+    await refused
+    expect((await loaded)?.user).toBe('ada')
   })
 
   it('leaves alone a session that the store has for much longer than its date says', async () => {

@@ -243,3 +243,46 @@ describe('a logout that was reported before anything was loaded', () => {
     expect(get).toHaveBeenCalledTimes(1)
   })
 })
+
+describe('a handshake whose load is late', () => {
+  it.each<[string, (app: App, live: ByHandLiveStore, cookie: string) => Promise<unknown>]>([
+    [
+      'another handshake',
+      async (app, live, cookie) => {
+        const fate = fateOf(app, cookie)
+        await until(() => live.gets.length === 2)
+        live.gets[1]?.answer(undefined)
+        expect(await fate).toBe(401)
+      },
+    ],
+    ['bridge.destroy()', (app) => app.bridge.destroy('id')],
+  ])('lets in no session that %s has found gone since it began', async (_what, find) => {
+    const live = new ByHandLiveStore()
+    const app = await startApp({ bridge: { live } })
+    const cookie = app.bridge.signedCookie('id')
+    const fate = fateOf(app, cookie)
+    await until(() => live.gets.length === 1)
+    await find(app, live, cookie)
+    const before = live.gets.length
+    live.gets[0]?.answer(stored(record()))
+    await until(() => live.gets.length > before || app.bridge.stats().accepted > 0)
+    live.gets[before]?.answer(undefined)
+    expect(app.bridge.stats().accepted).toBe(0)
+    expect(await fate).toBe(401)
+  })
+
+  it('lets it in neither when it has been loaded as often as a changing session is', async () => {
+    const live = new ByHandLiveStore()
+    const app = await startApp({ bridge: { live } })
+    const fate = fateOf(app, app.bridge.signedCookie('id'))
+    for (const loads of [1, 2, 3]) {
+      await until(() => live.gets.length === loads)
+      if (loads < 3) live.report('id')
+      else await app.bridge.destroy('id')
+      live.gets[loads - 1]?.answer(stored(record()))
+    }
+    await until(() => app.bridge.stats().pending === 0)
+    expect(app.bridge.stats().accepted).toBe(0)
+    expect(await fate).toBe(401)
+  })
+})

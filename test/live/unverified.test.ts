@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it, vi } from 'vitest'
 import { startApp } from '../support/app.js'
-import { createGate } from '../support/gate.js'
+import { createGate, gatedStore } from '../support/gate.js'
 import { record, rest, startBridge, stopClocks, until } from './bound.js'
 import { connect, endOf } from './connected.js'
 import { TtlStore } from './ttl-store.js'
@@ -160,6 +160,31 @@ describe('a store that is away', () => {
     await rest()
     await pass(100)
     expect(failing).toHaveBeenCalledTimes(2)
+  })
+
+  it('starts a new count for a socket that comes when it was back, though the one that was there has left', async () => {
+    const { store, hold } = gatedStore(new TtlStore())
+    const { get } = store
+    const app = await startApp({ store, bridge: { unverifiedMs: 60_000 } })
+    const cookie = await app.login('ada')
+    const { client } = await connect(app, cookie)
+    Object.assign(store, { get: failures[0]![1] })
+    app.bridge.check()
+    await pass(55_000)
+    Object.assign(store, { get })
+    const answer = hold('get', 'answer')
+    const connecting = connect(app, cookie)
+    await answer.arrived
+    client.ws.terminate()
+    await until(() => app.bridge.stats().sockets === 0)
+    answer.open()
+    const { context } = await connecting
+    Object.assign(store, { get: failures[0]![1] })
+    await pass(20_000)
+    expect(context.ended).toBeUndefined()
+    app.bridge.check()
+    await pass(72_000)
+    expect(context.ended?.reason).toBe('unverified')
   })
 
   it('is not asked while it says that it is disconnected, and everything is checked when it is back', async () => {

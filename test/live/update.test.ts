@@ -367,6 +367,36 @@ describe('update()', () => {
     expect(mutate).not.toHaveBeenCalled()
   })
 
+  /* The later write was read between the write and its answer, which then put the older one in its place until revalidation. */
+  it('looks again where somebody has written after it, and has been read before it was answered', async () => {
+    const live = new ByHandLiveStore()
+    const { bind } = startBridge({ live })
+    const binding = bind('id')
+    await until(() => live.gets.length === 1)
+    const before = stored(record({ role: 'member' }))
+    live.gets.shift()?.answer(before)
+    const { context } = await binding
+    live.gets.shift()?.answer(before)
+    await rest()
+    const gate = createGate()
+    live.replaced = (_expected, next) => gate.wait().then(() => ({ replaced: next }))
+    const update = context.update((draft) => {
+      draft.role = 'admin'
+    })
+    await gate.arrived
+    const demoted = stored(record({ role: 'guest' }))
+    live.report('id')
+    live.gets.shift()?.answer(demoted)
+    await rest()
+    expect(context.session.role).toBe('guest')
+    gate.open()
+    expect(await update).toMatchObject({ role: 'admin' })
+    expect(live.gets).toHaveLength(1)
+    live.gets.shift()?.answer(demoted)
+    await rest()
+    expect(context.session.role).toBe('guest')
+  })
+
   it('believes a late «gone», whatever was written since', async () => {
     const live = new ByHandLiveStore()
     const { bind } = startBridge({ live })

@@ -6,6 +6,12 @@ import { done, record, rest, startBridge, until } from '../live/bound.js'
 type Method = 'set' | 'touch' | 'destroy' | 'clear'
 const methods: readonly Method[] = ['set', 'touch', 'destroy', 'clear']
 
+type SetArguments = [sessionID: string, session: SessionData, callback?: (error?: unknown) => void]
+
+function thrower(): never {
+  throw new Error('away')
+}
+
 /** A store, and what its calls told. */
 function hear<S extends Store>(store: S) {
   const told: (string | undefined)[] = []
@@ -37,6 +43,23 @@ describe('the calls made to a store', () => {
       ['id', undefined],
       [undefined, undefined],
     ])
+  })
+
+  it.each<[string, (...args: SetArguments) => unknown]>([
+    ['calls back with it', (_id, _session, callback) => setImmediate(callback!, 'away')],
+    ['throws it', thrower],
+    ['rejects with it', () => Promise.reject(new Error('away'))],
+  ])('are told to have failed where the store %s', async (_how, set) => {
+    const store = Object.assign(new MemoryStore(), { set })
+    const told: boolean[] = []
+    hearStoreCalls(store, ({ isAnswered, hasFailed }) => told.push(isAnswered && hasFailed))
+    try {
+      await (store as { set: (...args: SetArguments) => unknown }).set('id', record(), () => undefined)
+    } catch {
+      // Whoever has called it is told as well.
+    }
+    await rest()
+    expect(told.at(-1)).toBe(true)
   })
 
   it('do what they did, with the same `this`, arguments, answer and result', () => {
