@@ -84,16 +84,21 @@ export class Handshake {
     const live = visit?.enter(sessionID)
     for (let loads = 1; ; loads += 1) {
       const reports = live?.reports ?? 0
+      const begunAt = operations.now
       let found: Loaded
       try {
-        // Judged by the time of its answer, unlike for those who are in: a doubt is no reason to open the door.
-        found = operations.loaded(sessionID, await operations.readForHandshake(sessionID, live), operations.now, live)
+        found = operations.loaded(sessionID, await operations.readForHandshake(sessionID, live), begunAt, live)
       } catch (error) {
         return refusalOf('store-failed', asStoreError(error))
       }
       if (typeof found === 'string') return this.#orAnonymous(refusalOf(found))
       trace?.request(request, 'store', 'session found')
       if (!place.isOpen) return refusalOf('client-gone')
+      // Its time has come since it was asked for: only the store can say whether somebody has put it off.
+      if (operations.isOver(found)) {
+        if (loads === maxLoads) return this.#orAnonymous(refusalOf('session-expired'))
+        continue
+      }
       const refusal = authorize && (await this.#authorize(authorize, found.snapshot, request, handshake))
       if (refusal !== undefined) return refusal
       const isCurrent = live === undefined || (live.reports === reports && live.snapshot === found.snapshot)

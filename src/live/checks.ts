@@ -253,8 +253,8 @@ function isEqual(one: SessionSnapshot, other: SessionSnapshot): boolean {
 }
 
 /**
- * Whether a session was over at that time, as far as the store knows, unless the clock has been set back since. For those who are
- * in, it is the time at which the read began: what has passed since is for the store to say.
+ * Whether a session was over at that time, as far as the store knows, unless the clock has been set back since. Usually it is the
+ * time at which the read began: what has passed since is for the store to say.
  */
 export function isOver({ expiresAt }: StoredSession, at: number, clock: Clock): boolean {
   return expiresAt !== undefined && expiresAt <= Math.min(at, clock.now())

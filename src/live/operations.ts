@@ -9,7 +9,7 @@ import type { StoredSession } from '../store/live-store.js'
 import type { SessionSnapshot } from '../store/snapshot.js'
 import { trace } from '../trace.js'
 import { isOver, type Checks } from './checks.js'
-import type { Context, FoundSession, SessionActions } from './context.js'
+import type { Context, FoundSession, SessionActions, SessionSource } from './context.js'
 import { LiveSession } from './live-session.js'
 import type { Registry } from './registry.js'
 import type { Reports } from './reports.js'
@@ -41,7 +41,7 @@ export class Operations implements SessionActions {
     this.#writer = new Writer(parts.store)
   }
 
-  /** In ms since the epoch. */
+  /** What a read that begins now is given as its time, in ms since the epoch. */
   get now(): number {
     return this.#parts.clock.now()
   }
@@ -168,12 +168,17 @@ export class Operations implements SessionActions {
     if (live !== undefined) this.#parts.checks.gone(live)
   }
 
-  /** What a read found, where what was over at that time counts as expired; with `live`, as it is for all of its connections. */
-  loaded(sessionID: string, stored: StoredSession | undefined, at: number, live?: LiveSession): Loaded {
+  /** What a read found that began at that time; with `live`, as it is for all of its connections. */
+  loaded(sessionID: string, stored: StoredSession | undefined, begunAt: number, live?: LiveSession): Loaded {
     if (stored === undefined) return 'no-session'
-    if (isOver(stored, at, this.#parts.clock)) return 'session-expired'
+    if (isOver(stored, begunAt, this.#parts.clock)) return 'session-expired'
     const snapshot = live === undefined ? this.#snapshotOf(stored) : live.snapshot
     return snapshot === undefined ? 'no-session' : { sessionID, stored, snapshot }
+  }
+
+  /** Whether it has expired by now, as far as the store knew. */
+  isOver({ stored }: SessionSource): boolean {
+    return stored !== undefined && isOver(stored, this.now, this.#parts.clock)
   }
 
   #snapshotOf(stored: StoredSession): SessionSnapshot | undefined {

@@ -363,19 +363,40 @@ describe('an expiry that passes between a read and its use', () => {
     expect(context.ended).toBeDefined()
   })
 
-  it('refuses a handshake, while load() finds what the store had', async () => {
+  it('is for the store to say: a handshake loads again, and load() finds what the store had', async () => {
     vi.useFakeTimers({ toFake: ['Date'] })
     atEnd(() => vi.useRealTimers())
     const live = new ByHandLiveStore()
     const { bridge, authenticate } = startBridge({ live })
-    const refused = expect(authenticate('id')).rejects.toThrow('session-expired')
+    const authenticated = authenticate('id')
     const loaded = bridge.load('id')
     await until(() => live.gets.length === 2)
     const expiresAt = Date.now() + 1
     vi.setSystemTime(expiresAt + 1)
-    for (const get of live.gets) get.answer(stored(record({ user: 'ada' }), expiresAt))
-    await refused
+    for (const get of live.gets.splice(0)) get.answer(stored(record({ user: 'ada' }), expiresAt))
     expect((await loaded)?.user).toBe('ada')
+    await until(() => live.gets.length === 1)
+    live.gets.shift()?.answer(stored(record({ user: 'ada' }), expiresAt + 60_000))
+    expect((await authenticated).session.user).toBe('ada')
+  })
+
+  it('refuses a handshake whose store says nothing else, or whose every answer comes too late', async () => {
+    vi.useFakeTimers({ toFake: ['Date'] })
+    atEnd(() => vi.useRealTimers())
+    const live = new ByHandLiveStore()
+    const { authenticate } = startBridge({ live })
+    for (const isPutOff of [false, true]) {
+      const refused = expect(authenticate('id')).rejects.toThrow('session-expired')
+      let expiresAt = Date.now() + 1
+      for (let loads = 1; loads <= (isPutOff ? 3 : 2); loads += 1) {
+        await until(() => live.gets.length === 1)
+        vi.setSystemTime(expiresAt + 1)
+        live.gets.shift()?.answer(stored(record(), expiresAt))
+        if (isPutOff) expiresAt = Date.now() + 1
+      }
+      await refused
+      expect(live.gets).toEqual([])
+    }
   })
 
   it('leaves alone a session that the store has for much longer than its date says', async () => {
