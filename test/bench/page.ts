@@ -18,7 +18,7 @@ export interface Figures {
 const floors = `How far down they can go, the rows by hand show. In memory most of what is left of \`authenticate()\` is the HMAC of
 node:crypto, the store's own JSON.parse and its turn of the event loop; on Redis, one at a time, it is the write to the socket.
 Over TCP no function of the bridge stands out: each of its objects and listeners costs a little. An idle socket's memory is
-the session's own data first, then an EventEmitter and the state that its connections share.`
+the session's own data first, then the state that its connections share, and two listeners on the socket.`
 
 export function asPage({ date, machine, command, tables, chart }: Figures): string {
   const aims = tables.flatMap(({ title, aims = [] }) => aims.map((aim) => ({ ...aim, what: `${title}: ${aim.what}` })))
