@@ -78,7 +78,8 @@ class StoreCalls {
       }
       const answered = (error?: unknown): void => {
         call.isAnswered = true
-        call.hasFailed = Boolean(error)
+        // Some call back with an error and resolve their promise all the same: connect-redis is one of them.
+        call.hasFailed ||= Boolean(error)
         tell(call)
       }
       const withCallback = withCallbackHeard(args, answered)

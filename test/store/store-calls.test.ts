@@ -49,6 +49,10 @@ describe('the calls made to a store', () => {
     ['calls back with it', (_id, _session, callback) => setImmediate(callback!, 'away')],
     ['throws it', thrower],
     ['rejects with it', () => Promise.reject(new Error('away'))],
+    [
+      'calls back with it and resolves all the same, as connect-redis does',
+      async (_id, _session, callback) => callback?.('away'),
+    ],
   ])('are told to have failed where the store %s', async (_how, set) => {
     const store = Object.assign(new MemoryStore(), { set })
     const told: boolean[] = []
