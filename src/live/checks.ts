@@ -3,19 +3,16 @@
  * In: reports, times to look, reads of others. Out: changed snapshots, new expiries, ends.
  */
 import type { Clock } from '../clock.js'
-import { asError, StoreUnavailableError } from '../errors.js'
-import { CallDeadlines } from '../store/call-deadlines.js'
+import { StoreUnavailableError } from '../errors.js'
 import { snapshotOfStored } from '../store/clean-session.js'
 import type { StoredSession } from '../store/live-store.js'
 import { isSameData, isSameSession } from '../store/same-session.js'
 import type { SessionSnapshot } from '../store/snapshot.js'
 import { trace } from '../trace.js'
-import { permits, type Authorize } from './authorize.js'
-import type { Context } from './context.js'
-import { endOf, type Endings } from './endings.js'
+import { Changes, type ChangesParts } from './changes.js'
+import { endOf } from './endings.js'
 import { wholeSecondMs, type LiveSession } from './live-session.js'
 import type { Registry } from './registry.js'
-import type { Reports } from './reports.js'
 import { inSlices } from '../store/slices.js'
 import type { StoreAccess } from './store-access.js'
 
@@ -24,15 +21,10 @@ const firstPauseMs = 100
 const longestPauseMs = 10_000
 
 /** What the checks work with. */
-export interface ChecksParts {
+export interface ChecksParts extends ChangesParts {
   readonly store: StoreAccess
   readonly registry: Registry
-  readonly endings: Endings
-  readonly reports: Reports
-  readonly authorize: Authorize | undefined
   readonly unverifiedMs: number
-  /** How long `authorize` may take, in ms, as long as the store. */
-  readonly timeoutMs: number
   readonly clock: Clock
   /** To be called when it has become known when to look at a session next. */
   readonly schedule: (live: LiveSession) => void
@@ -41,19 +33,16 @@ export interface ChecksParts {
 /** Keeps sessions true. */
 export class Checks {
   readonly #parts: ChecksParts
-  readonly #questions: CallDeadlines
+  readonly #changes: Changes
 
   constructor(parts: ChecksParts) {
     this.#parts = parts
-    this.#questions = new CallDeadlines(parts.timeoutMs, {
-      tooLate: () => new Error('Option `authorize` did not answer in time.'),
-      failed: asError,
-    })
+    this.#changes = new Changes(parts)
   }
 
   /** Nobody waits for an answer any more. */
   dispose(): void {
-    this.#questions.dispose()
+    this.#changes.dispose()
   }
 
   /** Something may have changed: with one session, or with any. */
@@ -161,7 +150,6 @@ export class Checks {
     if (live.failedSince === undefined) this.#parts.schedule(live)
     // It is being asked already, and looks at the same.
     if (live.questions === live.asked) return
-    live.asked = live.questions
     void this.#announce(live, snapshot, changed ? previous : undefined)
   }
 
@@ -175,51 +163,10 @@ export class Checks {
     }
   }
 
-  /* Tells every connection of the change, and asks `authorize` whether it may stay. */
   async #announce(live: LiveSession, snapshot: SessionSnapshot, previous: SessionSnapshot | undefined): Promise<void> {
-    const contexts = [...live.contexts]
-    const question = live.questions
-    const answers: Promise<boolean>[] = []
-    // One after another, or a connection could hear of the second change before the first.
-    while (live.announcing !== undefined) await live.announcing
-    live.announcing = inSlices(contexts, (context) => {
-      if (context.ended !== undefined) return
-      if (previous !== undefined) this.#parts.reports.changed(context, snapshot, previous)
-      answers.push(this.#reconsider(live, context, snapshot, question))
-    })
-    await live.announcing
-    live.announcing = undefined
-    const decided = (await Promise.all(answers)).every(Boolean)
-    if (question <= live.answered) return
-    if (!decided) {
-      // To be asked again, unless something newer is being asked.
-      if (live.asked === question) live.asked = live.answered
-      this.#failed(live, undefined)
-      return
-    }
-    live.answered = question
-    this.#verified(live)
-  }
-
-  /* False if there was no answer, which counts as a check that failed. */
-  async #reconsider(
-    live: LiveSession,
-    context: Context,
-    snapshot: SessionSnapshot,
-    question: number,
-  ): Promise<boolean> {
-    const { authorize, endings, reports } = this.#parts
-    if (authorize === undefined || context.ended !== undefined) return true
-    try {
-      const permitted = await this.#questions.within(() => permits(authorize, snapshot, undefined, context.handshake))
-      // A no counts although the session may have changed again, unless that has been answered already: who changes it
-      // faster than `authorize` answers must not stay for ever.
-      if (!permitted && question > live.answered) endings.end(context, endOf('forbidden'))
-      return true
-    } catch (error) {
-      reports.fault('authorize', error)
-      return false
-    }
+    const outcome = await this.#changes.announce(live, snapshot, previous)
+    if (outcome === 'decided') this.#verified(live)
+    else if (outcome === 'undecided') this.#failed(live, undefined)
   }
 
   #verified(live: LiveSession): void {
