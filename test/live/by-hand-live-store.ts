@@ -65,16 +65,25 @@ export function stored(record: StoredSession['record'], expiresAt?: number): Sto
   return { record, expiresAt }
 }
 
-/** Binds a session: the handshake's read and the check after it find the same. */
-export async function bindFound(
-  { bind }: BridgeWithoutPort,
+/** Binds a session that the handshake's read finds; the check after it waits for its answer. */
+export async function bindLoaded(
+  { bind }: Pick<BridgeWithoutPort, 'bind'>,
   live: ByHandLiveStore,
   found: StoredSession,
 ): Promise<Bound> {
   const binding = bind('id')
   await until(() => live.gets.length === 1)
   live.gets.shift()?.answer(found)
-  const bound = await binding
+  return await binding
+}
+
+/** The same, and the check finds the same. */
+export async function bindFound(
+  bridge: Pick<BridgeWithoutPort, 'bind'>,
+  live: ByHandLiveStore,
+  found: StoredSession,
+): Promise<Bound> {
+  const bound = await bindLoaded(bridge, live, found)
   live.gets.shift()?.answer(found)
   await rest()
   return bound

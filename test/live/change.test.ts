@@ -6,7 +6,7 @@ import { startApp } from '../support/app.js'
 import { open } from '../support/client.js'
 import { createGate, type Gate } from '../support/gate.js'
 import { done, record, rest, startBridge, until } from './bound.js'
-import { ByHandLiveStore, stored } from './by-hand-live-store.js'
+import { bindLoaded, ByHandLiveStore, stored } from './by-hand-live-store.js'
 import { connect } from './connected.js'
 
 /** What a context and its bridge tell of changes. */
@@ -75,10 +75,7 @@ describe('a changed session', () => {
   it('is the same object for as long as nothing moves', async () => {
     const live = new ByHandLiveStore()
     const { bridge, bind } = startBridge({ live })
-    const binding = bind('id')
-    await until(() => live.gets.length === 1)
-    live.gets.shift()?.answer(stored(record({ user: 'ada' })))
-    const { context } = await binding
+    const { context } = await bindLoaded({ bind }, live, stored(record({ user: 'ada' })))
     const { session } = context
     for (let check = 0; check < 3; check += 1) {
       bridge.check('id')
@@ -139,10 +136,7 @@ describe('a changed session', () => {
   it('is read no more once its last socket has gone, though a check was asked for meanwhile', async () => {
     const live = new ByHandLiveStore()
     const { bridge, bind } = startBridge({ live })
-    const binding = bind('id')
-    await until(() => live.gets.length === 1)
-    live.gets.shift()?.answer(stored(record()))
-    const { connection } = await binding
+    const { connection } = await bindLoaded({ bind }, live, stored(record()))
     const check = live.gets.shift()
     bridge.check('id')
     connection.disappear()

@@ -6,7 +6,7 @@ import { startApp } from '../support/app.js'
 import { open } from '../support/client.js'
 import { rawRequest, upgradeRequest } from '../support/raw-request.js'
 import { PlainConnection, record, rest, startBridge, stopClocks, until } from './bound.js'
-import { ByHandLiveStore, stored } from './by-hand-live-store.js'
+import { bindLoaded, ByHandLiveStore, stored } from './by-hand-live-store.js'
 import { connect, endOf } from './connected.js'
 
 describe('the end of a socket', () => {
@@ -124,10 +124,7 @@ describe('the end of a socket', () => {
     const live = new ByHandLiveStore()
     const { bind } = startBridge({ live })
     const expiresAt = Date.now() + 60_000
-    const binding = bind('id')
-    await until(() => live.gets.length === 1)
-    live.gets.shift()?.answer(stored(record(), expiresAt))
-    const { context } = await binding
+    const { context } = await bindLoaded({ bind }, live, stored(record(), expiresAt))
     live.gets.shift()?.answer(stored(record(), expiresAt))
     await pass(60_000)
     live.gets.shift()?.answer(undefined)
@@ -138,10 +135,7 @@ describe('the end of a socket', () => {
     stopClocks()
     const live = new ByHandLiveStore()
     const { bind } = startBridge({ live })
-    const binding = bind('id')
-    await until(() => live.gets.length === 1)
-    live.gets.shift()?.answer(stored(record(), Date.now() + 60_000))
-    const { context, connection } = await binding
+    const { context, connection } = await bindLoaded({ bind }, live, stored(record(), Date.now() + 60_000))
     live.gets.shift()?.answer(stored(record(), Date.now()))
     expect(await endOf(context)).toEqual({ reason: 'expired', code: 4401 })
     expect(connection.closings).toEqual([{ code: 4401, reason: 'expired' }])

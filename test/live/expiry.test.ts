@@ -6,7 +6,7 @@ import { atEnd } from '../support/at-end.js'
 import { open } from '../support/client.js'
 import { createGate, gatedStore } from '../support/gate.js'
 import { done, PlainConnection, record, rest, startBridge, stopClocks, until } from './bound.js'
-import { ByHandLiveStore, stored } from './by-hand-live-store.js'
+import { bindFound, ByHandLiveStore, stored } from './by-hand-live-store.js'
 import { connect } from './connected.js'
 import { watchTimers } from './open-timers.js'
 import { TtlStore } from './ttl-store.js'
@@ -250,12 +250,7 @@ describe('an expiry that passes between a read and its use', () => {
     atEnd(() => vi.useRealTimers())
     const live = new ByHandLiveStore()
     const { bridge, bind } = startBridge({ live })
-    const binding = bind('id')
-    await until(() => live.gets.length === 1)
-    live.gets.shift()?.answer(stored(record()))
-    const { context } = await binding
-    live.gets.shift()?.answer(stored(record()))
-    await rest()
+    const { context } = await bindFound({ bind }, live, stored(record()))
     bridge.check('id')
     const expiresAt = Date.now() + 1
     vi.setSystemTime(expiresAt + 1)
@@ -314,13 +309,8 @@ describe('an expiry that passes between a read and its use', () => {
       revalidateMs: 1_000_000,
       authorize: (_session, request) => request !== undefined || gate.wait().then(() => true),
     })
-    const binding = bind('id')
-    await until(() => live.gets.length === 1)
     const found = stored(record(), Date.now() + 600_000)
-    live.gets.shift()?.answer(found)
-    const { context } = await binding
-    live.gets.shift()?.answer(found)
-    await rest()
+    const { context } = await bindFound({ bind }, live, found)
     live.report('id')
     live.gets.shift()?.answer(stored(record({ role: 'admin' }), Date.now() + 2_000))
     await gate.arrived
@@ -336,13 +326,8 @@ describe('an expiry that passes between a read and its use', () => {
     const pass = stopClocks()
     const live = new ByHandLiveStore()
     const { bind } = startBridge({ live, revalidateMs: 1_000_000 })
-    const binding = bind('id')
-    await until(() => live.gets.length === 1)
     const found = stored(record(), Date.now() + 2_000)
-    live.gets.shift()?.answer(found)
-    const { context } = await binding
-    live.gets.shift()?.answer(found)
-    await rest()
+    const { context } = await bindFound({ bind }, live, found)
     const gate = createGate()
     live.replaced = ({ expiresAt }, { record: next }) => gate.wait().then(() => ({ replaced: stored(next, expiresAt) }))
     const update = context.update((draft) => {

@@ -4,7 +4,7 @@ import type { SessionContext } from 'ws-session-bridge'
 import { startApp } from '../support/app.js'
 import { createGate } from '../support/gate.js'
 import { PlainConnection, record, rest, startBridge, stopClocks, until } from './bound.js'
-import { ByHandLiveStore, stored } from './by-hand-live-store.js'
+import { bindLoaded, ByHandLiveStore, stored } from './by-hand-live-store.js'
 import { connect, endOf, sessionIDOf } from './connected.js'
 import { watchTimers } from './open-timers.js'
 
@@ -128,6 +128,14 @@ describe('disconnect()', () => {
     const longest = `${'ü'.repeat(61)}!`
     expect(bridge.disconnect('id', { reason: longest })).toBe(1)
     expect(connection.closings).toEqual([{ code: 1008, reason: longest }])
+  })
+
+  it('throws a TypeError for an option that it does not know, and closes nobody', async () => {
+    const { bridge, store, bind } = startBridge()
+    store.set('id', record())
+    const { connection } = await bind('id')
+    expect(() => bridge.disconnect('id', { cod: 4000 } as object)).toThrow(/`cod` is unknown.*code, reason/)
+    expect(connection.closings).toEqual([])
   })
 
   it('throws a TypeError that says what to pass where neither an ID nor a function is', () => {
@@ -300,10 +308,7 @@ describe('close()', () => {
   it('closes the LiveStore, once, and unwatches what was watched', async () => {
     const live = new ByHandLiveStore()
     const { bridge, bind } = startBridge({ live })
-    const binding = bind('id')
-    await until(() => live.gets.length === 1)
-    live.gets.shift()?.answer(stored(record()))
-    await binding
+    await bindLoaded({ bind }, live, stored(record()))
     expect([...live.watched]).toEqual([['id', 1]])
     await Promise.all([bridge.close(), bridge.close()])
     await bridge.close()

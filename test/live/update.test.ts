@@ -11,7 +11,7 @@ import {
 import { startApp } from '../support/app.js'
 import { createGate, gatedStore } from '../support/gate.js'
 import { done, record, rest, startBridge, until } from './bound.js'
-import { bindFound, ByHandLiveStore, stored } from './by-hand-live-store.js'
+import { bindFound, bindLoaded, ByHandLiveStore, stored } from './by-hand-live-store.js'
 import { connect } from './connected.js'
 import { TtlStore, type Kept } from './ttl-store.js'
 
@@ -269,10 +269,7 @@ describe('update()', () => {
   it('does not mix up what it read with a write of its own', async () => {
     const live = new ByHandLiveStore()
     const { bind } = startBridge({ live })
-    const binding = bind('id')
-    await until(() => live.gets.length === 1)
-    live.gets.shift()?.answer(stored(record({ views: 0 })))
-    const { context } = await binding
+    const { context } = await bindLoaded({ bind }, live, stored(record({ views: 0 })))
     // A check is under way since bind(): it will say what was there before the update.
     const [check] = live.gets.splice(0)
     const changes: SessionSnapshot[] = []
@@ -371,13 +368,8 @@ describe('update()', () => {
   it('looks again where somebody has written after it, and has been read before it was answered', async () => {
     const live = new ByHandLiveStore()
     const { bind } = startBridge({ live })
-    const binding = bind('id')
-    await until(() => live.gets.length === 1)
     const before = stored(record({ role: 'member' }))
-    live.gets.shift()?.answer(before)
-    const { context } = await binding
-    live.gets.shift()?.answer(before)
-    await rest()
+    const { context } = await bindFound({ bind }, live, before)
     const gate = createGate()
     live.replaced = (_expected, next) => gate.wait().then(() => ({ replaced: next }))
     const update = context.update((draft) => {
@@ -400,10 +392,7 @@ describe('update()', () => {
   it('believes a late «gone», whatever was written since', async () => {
     const live = new ByHandLiveStore()
     const { bind } = startBridge({ live })
-    const binding = bind('id')
-    await until(() => live.gets.length === 1)
-    live.gets.shift()?.answer(stored(record({ views: 0 })))
-    const { context } = await binding
+    const { context } = await bindLoaded({ bind }, live, stored(record({ views: 0 })))
     const [check] = live.gets.splice(0)
     await context.update(increment)
     check?.answer(undefined)
@@ -416,10 +405,7 @@ describe('refresh()', () => {
   it('is not undone by the answer to an older read', async () => {
     const live = new ByHandLiveStore()
     const { bind } = startBridge({ live })
-    const binding = bind('id')
-    await until(() => live.gets.length === 1)
-    live.gets.shift()?.answer(stored(record({ views: 0 })))
-    const { context } = await binding
+    const { context } = await bindLoaded({ bind }, live, stored(record({ views: 0 })))
     const check = live.gets.shift()
     const refreshing = context.refresh()
     live.gets.shift()?.answer(stored(record({ views: 2 })))
@@ -487,10 +473,7 @@ describe('destroy()', () => {
     async (_what, call) => {
       const live = new ByHandLiveStore()
       const { bridge, bind } = startBridge({ live })
-      const binding = bind('id')
-      await until(() => live.gets.length === 1)
-      live.gets.shift()?.answer(stored(record()))
-      const { context } = await binding
+      const { context } = await bindLoaded({ bind }, live, stored(record()))
       live.destroyed = () => Promise.reject(new Error('down'))
       await expect(call(bridge, context)).rejects.toThrow(StoreUnavailableError)
       expect(context.ended).toBeUndefined()

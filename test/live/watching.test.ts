@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { LiveStore } from 'ws-session-bridge'
-import { record, rest, startBridge, until } from './bound.js'
-import { ByHandLiveStore, stored } from './by-hand-live-store.js'
+import { record, rest, startBridge } from './bound.js'
+import { bindLoaded, ByHandLiveStore, stored } from './by-hand-live-store.js'
 import { endOf } from './connected.js'
 
 const failed = new Error('it does not listen')
@@ -22,10 +22,7 @@ describe('a LiveStore of somebody else’s', () => {
   ])('whose %s %s tells a fault by it, and connections come and go all the same', async (method, _how, fail) => {
     const live = Object.assign(new ByHandLiveStore(), { [method]: fail })
     const { bridge, bind, faults } = startBridge({ live })
-    const binding = bind('id')
-    await until(() => live.gets.length === 1)
-    live.gets.shift()?.answer(stored(record()))
-    const { context, connection } = await binding
+    const { context, connection } = await bindLoaded({ bind }, live, stored(record()))
     connection.disappear()
     expect(await endOf(context)).toMatchObject({ reason: 'closed' })
     await rest()
