@@ -7,7 +7,7 @@ import ts from 'typescript'
 const src = join(import.meta.dirname, 'src')
 
 /** The files of the ground floor; every other file at the top of src is a floor by itself, and so is every folder. */
-const groundFiles = ['verdict.ts', 'errors.ts', 'clock.ts', 'session-hash.ts', 'trace.ts']
+const groundFiles = ['verdict.ts', 'errors.ts', 'clock.ts', 'option-checks.ts', 'session-hash.ts', 'trace.ts']
 
 // Each line is a floor together with all that is below it.
 const ground = ['ground']

@@ -146,7 +146,8 @@ export interface SessionBridge<C = SessionContext> extends EventEmitter<SessionB
    * Closes connections of this process: those of a session ID, or those that the function says yes to. The session stays.
    *
    * @returns how many.
-   * @throws {TypeError} for a close code that cannot be sent, a reason over 123 bytes, or a function that returns a promise.
+   * @throws {TypeError} for a close code that cannot be sent, a reason over 123 bytes, an unknown option, or a function that returns
+   * a promise.
    */
   disconnect(which: string | ((context: SessionContext) => boolean), close?: DisconnectOptions): number
   /** What is going on now, and what has been counted since the bridge was made. */

@@ -13,6 +13,9 @@ export interface Clock {
   after(delayMs: number, callback: () => void): () => void
 }
 
+/** The longest that a timer of Node can wait, in ms: one that is set for longer fires at once. */
+export const longestTimerMs = 2 ** 31 - 1
+
 /** The system's. The globals are looked up at each call, so that a test runner's fake timers apply. */
 export const systemClock: Clock = {
   now: () => Date.now(),

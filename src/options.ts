@@ -11,6 +11,7 @@ import type { Secret } from './handshake/cookie.js'
 import { canonicalOrigin, type Origins } from './handshake/origin.js'
 import type { Authorize } from './live/authorize.js'
 import type { KeepAliveMode } from './live/keep-alive.js'
+import { assertDurationMs, assertKnown } from './option-checks.js'
 import type { LiveStore } from './store/live-store.js'
 
 /** The options of {@link createSessionBridge}. Only `session` is required. A wrong or unknown one is a `TypeError` that names it. */
@@ -143,7 +144,7 @@ const names: Record<keyof SessionBridgeOptions, true> = {
 /** @throws {TypeError} that names the option and says what to do. */
 export function resolveOptions(options: SessionBridgeOptions): ResolvedOptions {
   if (!isObject(options)) throw new TypeError('createSessionBridge takes an object of options; `session` is required.')
-  assertKnown(options, Object.keys(names))
+  assertKnown(options, Object.keys(names), 'Option')
   const { session } = options
   if (!isObject(session)) {
     throw new TypeError('Option `session` is required: pass the very object that express-session gets.')
@@ -169,13 +170,6 @@ export function resolveOptions(options: SessionBridgeOptions): ResolvedOptions {
     maxPending: count('maxPending', options.maxPending, 1_000),
     maxSocketsPerSession: count('maxSocketsPerSession', options.maxSocketsPerSession, Infinity),
   }
-}
-
-/** @throws {TypeError} for an option that is none of these. */
-export function assertKnown(options: object, known: readonly string[], what = 'Option'): void {
-  const unknown = Object.keys(options).find((name) => !known.includes(name))
-  if (unknown === undefined) return
-  throw new TypeError(`${what} \`${unknown}\` is unknown. The options are: ${known.join(', ')}.`)
 }
 
 function storeOf(store: Store | undefined): Store {
@@ -267,12 +261,9 @@ function flag(name: string, value: unknown): boolean {
   return value === true
 }
 
-/* setTimeout takes no more than 2^31 - 1 ms, and fires at once for anything beyond. */
 function durationMs(name: string, value: unknown, byDefault: number): number {
   if (value === undefined) return byDefault
-  if (typeof value !== 'number' || !(value > 0) || value > 2 ** 31 - 1) {
-    throw new TypeError(`Option \`${name}\` must be a number of milliseconds above 0 and below 2^31.`)
-  }
+  assertDurationMs(value, `Option \`${name}\``)
   return value
 }
 

@@ -20,15 +20,15 @@ export type FaultKind =
   | 'record'
   /** A check failed, and not for want of the store. */
   | 'check'
-  /** The LiveStore says so, or could not be closed. */
+  /** The LiveStore says so, or could not watch a session, leave it, or be closed. */
   | 'live-store'
   /** A hook of the ws server threw, or what was handed in is no upgrade. */
   | 'upgrade'
   /** A 'connection' listener threw or rejected. */
   | 'connection-listener'
-  /** A listener of the bridge's own events, or of a context's, threw. */
+  /** A listener of the bridge's own events, or of a context's, threw or rejected. */
   | 'event-listener'
-  /** A method of a bound connection threw. */
+  /** A method of a bound connection threw or rejected. */
   | 'bound-connection'
 
 /** Where the stages report to. None of these throws. */

@@ -5,6 +5,7 @@
 import type { WebSocket } from 'ws'
 
 import type { Clock } from '../clock.js'
+import { assertKnown } from '../option-checks.js'
 import type { LiveStore } from '../store/live-store.js'
 import { isSameData } from '../store/same-session.js'
 import { isThenable } from '../store/settle-once.js'
@@ -217,10 +218,9 @@ export class Sessions {
   }
 
   /** Ends connections, by session ID or by what their contexts say. Returns how many. */
-  disconnect(
-    which: string | ((context: Context) => boolean),
-    { code = CloseCode.disconnected, reason }: CloseFrame,
-  ): number {
+  disconnect(which: string | ((context: Context) => boolean), close: CloseFrame): number {
+    assertKnown(close, ['code', 'reason'], 'disconnect: option')
+    const { code = CloseCode.disconnected, reason } = close
     assertSendable(code, reason)
     if (typeof which !== 'string' && typeof which !== 'function') {
       throw new TypeError('disconnect: pass a session ID, or a function that says which contexts.')

@@ -6,6 +6,7 @@ import type { RedisStore } from 'connect-redis'
 import type { SessionData } from 'express-session'
 
 import { StoreUnavailableError } from '../errors.js'
+import { assertDurationMs, assertKnown } from '../option-checks.js'
 import { asStoreError, CallDeadlines } from '../store/call-deadlines.js'
 import { inflate } from '../store/inflate.js'
 import type { LiveStore, ReplaceResult, StoredSession } from '../store/live-store.js'
@@ -45,14 +46,9 @@ const expiryToleranceMs = 20
  * @throws {TypeError} for anything but a connect-redis store on a client of `redis`, and for a wrong or unknown option.
  */
 export function redisLiveStore(store: RedisStore, options: RedisLiveStoreOptions = {}): LiveStore {
-  const { timeoutMs = 2_000, ...unknown } = options
-  const [misspelt] = Object.keys(unknown)
-  if (misspelt !== undefined) {
-    throw new TypeError(`redisLiveStore: option \`${misspelt}\` is unknown. The only one is \`timeoutMs\`.`)
-  }
-  if (typeof timeoutMs !== 'number' || !(timeoutMs > 0 && timeoutMs <= 2 ** 31 - 1)) {
-    throw new TypeError('redisLiveStore: `timeoutMs` must be a number of milliseconds above 0 and below 2^31.')
-  }
+  assertKnown(options, ['timeoutMs'], 'redisLiveStore: option')
+  const { timeoutMs = 2_000 } = options
+  assertDurationMs(timeoutMs, 'redisLiveStore: `timeoutMs`')
   return new RedisLiveStore(store, timeoutMs)
 }
 

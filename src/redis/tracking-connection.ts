@@ -4,6 +4,7 @@
  */
 import { setTimeout as pause } from 'node:timers/promises'
 
+import { longestTimerMs } from '../clock.js'
 import { StoreUnavailableError } from '../errors.js'
 import { asStoreError } from '../store/call-deadlines.js'
 import { connect, duplicateOf, isErrorReply, type ConnectionOptions, type RedisClient } from './own-connection.js'
@@ -25,8 +26,6 @@ export class ConnectionLostError extends StoreUnavailableError {}
 
 /** How long a server may be left unasked, in deadlines: a connection that leads nowhere gives no sign by itself. */
 const deadlinesIdle = 5
-/** The longest that a timer of Node can wait, in ms. */
-const longestTimerMs = 2 ** 31 - 1
 /** Without tracking, everything is to be checked this often. */
 const untrackedCheckMs = 30_000
 const longestPauseMs = 1_000

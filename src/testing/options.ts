@@ -5,6 +5,7 @@
 import { WebSocketServer } from 'ws'
 
 import type { MountOptions } from '../bridge.js'
+import { longestTimerMs } from '../clock.js'
 import type { SessionContext } from '../live/context.js'
 import type { SessionBridgeOptions } from '../options.js'
 
@@ -52,5 +53,5 @@ export function sortedOptions(options: TestBridgeOptions<never>): SortedOptions 
   if ('live' in bridge) {
     throw new TypeError('Option `live` has no place in a test bridge: its store is one in memory.')
   }
-  return { session, wss, mount: { path, onConnection }, bridge: { revalidateMs: 2 ** 31 - 1, ...bridge } }
+  return { session, wss, mount: { path, onConnection }, bridge: { revalidateMs: longestTimerMs, ...bridge } }
 }

@@ -5,7 +5,7 @@
 import type { WebSocket, WebSocketServer } from 'ws'
 
 import type { SessionContext } from '../live/context.js'
-import { assertKnown } from '../options.js'
+import { assertKnown } from '../option-checks.js'
 import type { SessionRequest } from './express-request.js'
 
 /**

@@ -144,7 +144,7 @@ describe('redisLiveStore', () => {
     const store = new RedisStore({ client: createClient() })
     const make = () => redisLiveStore(store, { timeoutMS: 100 } as object)
     expect(make).toThrow(TypeError)
-    expect(make).toThrow(/`timeoutMS` is unknown.*`timeoutMs`/)
+    expect(make).toThrow(/`timeoutMS` is unknown.*timeoutMs/)
   })
 
   it('takes the longest time that a timer can wait, and sets no longer one', async () => {
