@@ -8,7 +8,7 @@ import { atEnd } from '../support/at-end.js'
 import { makeCertificate } from '../support/certificate.js'
 import { open } from '../support/client.js'
 import { connectCluster, type ClusterNode } from '../support/redis-cluster.js'
-import { encryptedOn, freePort } from '../support/redis-server.js'
+import { argumentsFor, encryptedOn, freePort } from '../support/redis-server.js'
 import { startRedisCluster, startRedisServer, type RedisClient, type RedisCluster } from '../support/redis.js'
 
 const password = 'a password'
@@ -16,7 +16,10 @@ const password = 'a password'
 /** A server that is reached by TLS alone, asks for a client's certificate and for a password. */
 async function startEncryptedServer(): Promise<() => Promise<RedisClient>> {
   const [certificate, port] = [await makeCertificate(), await freePort()]
-  await startRedisServer({ port, args: [...encryptedOn(port, certificate, true), '--requirepass', password] })
+  await startRedisServer({
+    port,
+    args: argumentsFor({ ...encryptedOn(port, certificate, true), requirepass: password }),
+  })
   const { cert, key } = certificate
   return async () => {
     const client = createClient({

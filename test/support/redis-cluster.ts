@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { createClient, createCluster } from 'redis'
 import type { Certificate } from './certificate.js'
-import { encryptedOn, freePort, spawnRedisServer, type RedisServer } from './redis-server.js'
+import { argumentsFor, encryptedOn, freePort, spawnRedisServer, type RedisServer } from './redis-server.js'
 
 /** How long a master may be silent before its replica takes its place. */
 const nodeTimeoutMs = 1_000
@@ -195,15 +195,9 @@ function argumentsOf({
     // A replica takes over however long its master has been silent, and without waiting for others to join it.
     'cluster-replica-validity-factor': '0',
     'repl-diskless-sync-delay': '0',
+    ...(certificate && { ...encryptedOn(port, certificate), 'tls-cluster': 'yes', 'tls-replication': 'yes' }),
   }
-  const encrypted = certificate && [
-    ...encryptedOn(port, certificate),
-    '--tls-cluster',
-    'yes',
-    '--tls-replication',
-    'yes',
-  ]
-  return [...Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value]), ...(encrypted ?? [])]
+  return argumentsFor(settings)
 }
 
 function urlOf(port: number, certificate: Certificate | undefined): string {

@@ -78,16 +78,20 @@ export async function spawnRedisServer({ port, config, args = [] }: RedisServerO
   }
 }
 
-/** The arguments of a server that speaks TLS alone on its port; whether clients have to show a certificate, too. */
-export function encryptedOn(port: number, certificate: Certificate, authClients = false): string[] {
-  const settings = {
+/** The settings of a server that speaks TLS alone on its port; whether clients have to show a certificate, too. */
+export function encryptedOn(port: number, { certFile, keyFile }: Certificate, authClients = false) {
+  return {
     port: '0',
     'tls-port': String(port),
-    'tls-cert-file': certificate.certFile,
-    'tls-key-file': certificate.keyFile,
-    'tls-ca-cert-file': certificate.certFile,
+    'tls-cert-file': certFile,
+    'tls-key-file': keyFile,
+    'tls-ca-cert-file': certFile,
     'tls-auth-clients': authClients ? 'yes' : 'no',
   }
+}
+
+/** Settings as arguments of the server. */
+export function argumentsFor(settings: Readonly<Record<string, string>>): string[] {
   return Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value])
 }
 
