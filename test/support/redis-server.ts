@@ -1,8 +1,9 @@
 // In: arguments for a Redis server. Out: a real one on a free port of its own, ready, and gone with this process at the latest.
 import { spawn, type ChildProcess } from 'node:child_process'
+import { randomInt } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
-import { createServer, type AddressInfo } from 'node:net'
+import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Certificate } from './certificate.js'
@@ -128,12 +129,21 @@ function ready(child: ChildProcess): Promise<void> {
   })
 }
 
-/** A port that is free at this moment. */
+/**
+ * A port that is free at this moment. It is none of those that systems give to connections of their own (RFC 6335, section 6: from
+ * 49152 on; Linux: from 32768 on), or a client of another test could take it before the server is there.
+ */
 export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
+  for (;;) {
+    const port = randomInt(16_384, 32_768)
+    const server = createServer().listen(port, '127.0.0.1')
+    try {
+      await once(server, 'listening')
+    } catch {
+      continue
+    }
+    server.close()
+    await once(server, 'close')
+    return port
+  }
 }
