@@ -1,7 +1,7 @@
 import js from '@eslint/js'
 import { defineConfig, globalIgnores } from 'eslint/config'
 import tseslint from 'typescript-eslint'
-import { importsDownwards } from './eslint.floors.js'
+import { importsDownwards } from './eslint.layers.js'
 
 /* What the demo's page uses of a browser. */
 const browserNames = [

@@ -1,14 +1,13 @@
 /*
  * What is going on, on channels of `node:diagnostics_channel`, for tools that know the process and not the bridge.
- * In: what the stages report. Out: plain data that leads to no session ID: no context, no request, no error.
  */
 import { channel, type Channel } from 'node:diagnostics_channel'
 import type { IncomingMessage } from 'node:http'
 
-import type { HandshakeInfo, SessionContext } from './live/context.js'
-import type { FaultKind } from './live/reports.js'
+import type { HandshakeInfo, SessionContext } from './live/session-context.js'
+import type { FaultKind } from './live/event-sink.js'
 import { hashOf } from './session-hash.js'
-import type { Refusal, RefusalReason, SessionEnd } from './verdict.js'
+import type { Refusal, RefusalReason, SessionEnd } from './refusals.js'
 
 /** A session's connection, in the messages of the channels. */
 export interface DiagnosticsConnection {

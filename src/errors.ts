@@ -1,6 +1,5 @@
 /*
  * The errors that a caller may want to handle, each with a stable `code`.
- * In: nothing. Out: error classes; none of their messages ever holds a session ID.
  */
 
 /** What was thrown, as an Error. */

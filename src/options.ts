@@ -1,17 +1,16 @@
 /*
  * What a user may set, checked once.
- * In: the options as they were given. Out: all of them, with their defaults.
  */
 import { KeyObject } from 'node:crypto'
 
 import type { SessionOptions, Store } from 'express-session'
 
-import type { CookieSetting } from './handshake/cookie-path.js'
-import type { Secret } from './handshake/cookie.js'
-import { canonicalOrigin, type Origins } from './handshake/origin.js'
+import type { CookieSetting } from './authenticate/cookie-path.js'
+import type { Secret } from './authenticate/session-cookie.js'
+import { canonicalOrigin, type Origins } from './authenticate/origin.js'
 import type { Authorize } from './live/authorize.js'
 import type { KeepAliveMode } from './live/keep-alive.js'
-import { assertDurationMs, assertKnown } from './option-checks.js'
+import { assertDurationMs, assertKnown } from './internal/option-checks.js'
 import type { LiveStore } from './store/live-store.js'
 
 /** The options of {@link createSessionBridge}. Only `session` is required. A wrong or unknown one is a `TypeError` that names it. */

@@ -1,6 +1,5 @@
 /*
  * What stands for a session ID wherever it may be read by others.
- * In: a session ID. Out: enough to tell two apart, nothing to log in with.
  */
 import { createHash } from 'node:crypto'
 

@@ -1,6 +1,5 @@
 /*
  * `NODE_DEBUG=ws-session-bridge`: a line on stderr for each stage that a request or a session passes.
- * In: what the stages do. Out: lines that hold neither a session ID nor what stands in an error or in a query string.
  */
 import type { IncomingMessage } from 'node:http'
 import { debuglog } from 'node:util'

@@ -1,4 +1,4 @@
-// In: docs/api.md. Out: it says what the TSDoc says; `npm run docs` writes it anew.
+// it says what the TSDoc says; `npm run docs` writes it anew.
 import { fileURLToPath } from 'node:url'
 import { expect, it } from 'vitest'
 import { apiReference } from './support/api-reference.js'

@@ -1,4 +1,4 @@
-// In: what others do to have a session on a socket, as their documents show it. Out: what docs/comparison.md says of it.
+// what docs/comparison.md says of it.
 import { once } from 'node:events'
 import { createServer, ServerResponse, type IncomingMessage, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'

@@ -1,4 +1,4 @@
-// In: the demo's connection listeners, on a test bridge. Out: what its pages get to see, without a port and a browser.
+// what its pages get to see, without a port and a browser.
 import { WebSocketServer } from 'ws'
 import { describe, expect, it } from 'vitest'
 import { createTestBridge, type TestUpgrade } from 'ws-session-bridge/testing'

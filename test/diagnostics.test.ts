@@ -1,4 +1,4 @@
-// In: what happens to connections. Out: messages on the channels of node:diagnostics_channel, and no session ID in them.
+// messages on the channels of node:diagnostics_channel, and no session ID in them.
 import { channel, subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { once } from 'node:events'
 import { inspect } from 'node:util'
@@ -8,7 +8,7 @@ import * as hashing from '../src/session-hash.js'
 import { startApp } from './support/app.js'
 import { atEnd } from './support/at-end.js'
 import { open, refused } from './support/client.js'
-import { requestWith } from './handshake/request.js'
+import { requestWith } from './authenticate/request.js'
 
 const names = ['accept', 'refuse', 'change', 'end', 'fault'] as const
 type Name = (typeof names)[number]

@@ -1,4 +1,4 @@
-// In: docs/*.md. Out: each block of its code is, to the letter, the region of a file that the tests run.
+// each block of its code is, to the letter, the region of a file that the tests run.
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 

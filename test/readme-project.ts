@@ -1,4 +1,4 @@
-// In: the README's code. Out: a project as its reader would have it, with the package built from src, compiled in strict mode.
+// a project as its reader would have it, with the package built from src, compiled in strict mode.
 import { execFile } from 'node:child_process'
 import { cp, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'

@@ -1,4 +1,4 @@
-// In: README.md. Out: its code compiles and runs, and its tables say what src says.
+// its code compiles and runs, and its tables say what src says.
 import { execFile, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
@@ -8,7 +8,7 @@ import { promisify } from 'node:util'
 import { MemoryStore } from 'express-session'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { CloseCode, createSessionBridge, type SessionBridgeOptions } from 'ws-session-bridge'
-import { refusalStatus } from '../src/verdict.js'
+import { refusalStatus } from '../src/refusals.js'
 import { compileAsReader } from './readme-project.js'
 import { cookieOf } from './support/app.js'
 import { atEnd } from './support/at-end.js'

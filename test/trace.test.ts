@@ -1,4 +1,4 @@
-// In: NODE_DEBUG. Out: a line for each stage on stderr, without a session ID; without it, none.
+// a line for each stage on stderr, without a session ID; without it, none.
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'

@@ -1,4 +1,4 @@
-// In: what the package exports. Out: each name and each member says what one has to know before using it.
+// each name and each member says what one has to know before using it.
 import ts from 'typescript'
 import { describe, expect, it } from 'vitest'
 import { readDoors, type Documented, type PublicName } from './support/public-api.js'
@@ -55,7 +55,7 @@ describe('the TSDoc of what the package exports', () => {
   })
 
   it('begins as a sentence and ends as one', () => {
-    expect(pathsWhere(({ text }) => !/^[`A-Z«'](?:.|\n)*[.:)»]$/.test(text.trim()))).toEqual([])
+    expect(pathsWhere(({ text }) => !/^[`A-Z"'](?:.|\n)*[.:)"]$/.test(text.trim()))).toEqual([])
   })
 })
 

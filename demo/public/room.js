@@ -33,7 +33,7 @@ export function createRoomView(socket) {
           element('time', {}, clock(at)),
         ),
         element('p', { className: 'text', dir: 'auto' }, text),
-        element('p', { className: 'from' }, `${node} read «`, element('bdi', {}, user), `» from the session: ${whose}`),
+        element('p', { className: 'from' }, `${node} read "`, element('bdi', {}, user), `" from the session: ${whose}`),
       ),
     )
   }

@@ -1,6 +1,5 @@
 /*
  * The demo's app: Express, express-session and ws as one usually sets them up, and the bridge between them.
- * In: a port, where the sessions are, and what this node is called. Out: a running app, its address, and what closes it.
  */
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'

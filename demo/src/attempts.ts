@@ -1,7 +1,6 @@
 /*
  * The burglar. A page cannot play it: a script can neither set an httpOnly cookie nor read the HTTP status of a refused
  * WebSocket. So the server does, and knocks at its own door.
- * In: `POST /attempts/:kind` by somebody who is logged in. Out: what became of each attempt, as it came.
  */
 import { randomUUID } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'

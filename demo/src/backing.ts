@@ -1,6 +1,5 @@
 /*
  * Where the sessions are, and how the nodes hear of each other: in this process, or in Redis.
- * In: nothing, or the address of a Redis server. Out: a session store, a LiveStore for it, and a channel.
  */
 import { MemoryStore, type Store } from 'express-session'
 import type { LiveStore } from 'ws-session-bridge'

@@ -1,6 +1,5 @@
 /*
  * How the nodes hear of each other: pub/sub on the demo's own Redis, or nothing at all where there is one node.
- * In: what a node has to say. Out: the same, at every node.
  */
 import { randomUUID } from 'node:crypto'
 import { EventEmitter } from 'node:events'

@@ -1,6 +1,5 @@
 /*
  * `npm run demo:cluster`: two nodes and their Redis, started and stopped together.
- * In: PORT and REDIS_URL, neither of them needed. Out: two addresses of one site, until Ctrl+C.
  */
 import { fork, type ChildProcess } from 'node:child_process'
 import { randomBytes } from 'node:crypto'

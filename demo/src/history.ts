@@ -1,6 +1,5 @@
 /*
  * What happened in the last minute, second by second, for the monitor's charts.
- * In: the counts in the nodes' reports, which only ever grow. Out: what they grew by.
  */
 import type { SessionBridgeStats } from 'ws-session-bridge'
 

@@ -1,6 +1,5 @@
 /*
  * What pages and nodes call a session and a socket by.
- * In: contexts. Out: names that nobody can log in with.
  */
 import { createHash, randomUUID } from 'node:crypto'
 

@@ -1,6 +1,5 @@
 /*
  * Every message of the demo: what the pages get over their sockets, and what the nodes tell each other.
- * In: nothing. Out: types. A session ID is a credential, so none of them has one: `session` is always its hash.
  */
 import type { RefusalReason, SessionBridgeStats, SessionEnd, SessionSnapshot } from 'ws-session-bridge'
 

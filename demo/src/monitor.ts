@@ -1,6 +1,5 @@
 /*
  * The monitor: all sessions and sockets of all nodes, to watch and to act on.
- * In: sockets of people with the role. Out: what the nodes report, and orders to them.
  */
 import type { ConnectionListener, SessionContext } from 'ws-session-bridge'
 

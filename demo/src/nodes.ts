@@ -1,6 +1,5 @@
 /*
  * Who is there, on this node and on all others. A monitor needs no more of the bridge than `stats()`, `connections()` and events.
- * In: a bridge and a channel. Out: the last report of every node.
  */
 import { randomUUID } from 'node:crypto'
 import { EventEmitter } from 'node:events'

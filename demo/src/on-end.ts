@@ -1,6 +1,5 @@
 /*
  * When a process of the demo should end: at Ctrl+C, at SIGTERM, and when npm has gone that started it.
- * In: what to do then. Out: done once.
  */
 
 const lookAtParentMs = 500

@@ -1,6 +1,5 @@
 /*
  * Kicking, signing out, taking a role away: for one socket, one session, a user, or everybody else.
- * In: orders, from whatever node. Out: what the bridge of this node does about them.
  */
 import type { SessionBridge, SessionContext, SessionDraft } from 'ws-session-bridge'
 

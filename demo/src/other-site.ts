@@ -1,7 +1,6 @@
 /*
  * A site that is not the demo's: the same machine, another port, and so another origin. Its page tries to open a socket as the
  * user who visits it. Browsers send the cookie along, since all ports of a host share their cookies.
- * In: nothing. Out: a server with that page, not listening yet.
  */
 import { createServer, type Server } from 'node:http'
 import { fileURLToPath } from 'node:url'

@@ -1,6 +1,5 @@
 /*
  * Redis stands still for five seconds, as in a failover or a long disk write: what do handshakes get, and when are they well again?
- * In: an order to stop it. Out: one handshake after another, before, meanwhile and after.
  */
 import { setTimeout as pause } from 'node:timers/promises'
 

@@ -1,6 +1,5 @@
 /*
  * A Redis server that is the demo's own, and so may be stopped.
- * In: nothing, or the ID of its process. Out: the server on a free port, and the hands to stop it.
  */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'

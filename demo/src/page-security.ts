@@ -1,6 +1,5 @@
 /*
  * What protects the page itself: the bridge guards the sockets, these two guard everything else.
- * In: requests. Out: headers, and 403 for what other sites send.
  */
 import type { RequestHandler } from 'express'
 

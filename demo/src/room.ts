@@ -1,6 +1,5 @@
 /*
  * The room: who is here, and what they say. Every name in it was read from a session, never from a message.
- * In: accepted sockets with their contexts. Out: messages to the pages.
  */
 import { randomUUID } from 'node:crypto'
 

@@ -1,7 +1,5 @@
 /*
  * `npm run demo`, and each node of `npm run demo:cluster`.
- * In: PORT, REDIS_URL and SESSION_SECRET, none of them needed; from the cluster also NODE_NAME and OWN_REDIS_PID. Out: the demo,
- * until Ctrl+C.
  */
 import { startDemo, type Demo, type DemoOptions } from './app.js'
 import { inMemory, onRedis } from './backing.js'

@@ -1,6 +1,5 @@
 /*
  * Logging in, editing the session and logging out over HTTP, with plain express-session: nothing here knows of WebSockets.
- * In: HTTP requests. Out: a session with a name and a role in it, or none.
  */
 import { Router } from 'express'
 

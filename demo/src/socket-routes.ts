@@ -1,6 +1,5 @@
 /*
  * A line that breaks, on demand: what a tunnel or a restarted proxy does to a socket.
- * In: `POST /cut` with `{ socket }`. Out: that socket is gone, without a close frame; the browser reports 1006.
  */
 import { Router } from 'express'
 import type { SessionBridge } from 'ws-session-bridge'

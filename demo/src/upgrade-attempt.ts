@@ -1,6 +1,5 @@
 /*
  * One upgrade by hand, over the network, with any cookie and any origin: what no page can do.
- * In: a disguise. Out: what was sent and what came back, byte for byte but for session IDs.
  */
 import { randomBytes, randomUUID } from 'node:crypto'
 import { request, type IncomingMessage } from 'node:http'

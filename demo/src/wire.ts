@@ -1,6 +1,5 @@
 /*
  * Messages on a socket.
- * In: what a page sent, or should get. Out: text, or JSON on the wire.
  */
 import type { RawData } from 'ws'
 import type { SessionContext } from 'ws-session-bridge'

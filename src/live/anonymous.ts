@@ -1,13 +1,12 @@
 /*
  * Open connections without a session: nothing is known of them but that they are open.
- * In: what was let in anonymously. Out: their number, and their end with the bridge.
  */
 import type { WebSocket } from 'ws'
 
-import type { SessionEnd } from '../verdict.js'
-import type { ClosingConnections } from './closing.js'
-import { shutGate, type BoundConnection } from './connection.js'
-import { inSlices } from '../store/slices.js'
+import type { SessionEnd } from '../refusals.js'
+import type { ClosingConnections } from './closing-connections.js'
+import { muteMessages, type BoundConnection } from './connection.js'
+import { forEachInBatches } from '../internal/batches.js'
 
 /** A connection without a session that is no `ws` socket. */
 export interface AnonymousConnection extends BoundConnection {
@@ -57,7 +56,7 @@ export class AnonymousSockets {
   /** Resolves when all close frames are on their way. */
   async endAll(end: SessionEnd): Promise<void> {
     for (const connection of this.#open) shut(connection)
-    await inSlices([...this.#open], (connection) => {
+    await forEachInBatches([...this.#open], (connection) => {
       this.end(connection, end)
     })
   }
@@ -70,5 +69,5 @@ export class AnonymousSockets {
 
 function shut(connection: WebSocket | AnonymousConnection): void {
   if ('shut' in connection) connection.shut()
-  else shutGate(connection)
+  else muteMessages(connection)
 }

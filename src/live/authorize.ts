@@ -1,12 +1,11 @@
 /*
  * The user's question: may this session be connected?
- * In: a session and where it came from. Out: yes or no; anything else is an error.
  */
 import type { IncomingMessage } from 'node:http'
 
-import { isThenable } from '../store/settle-once.js'
+import { isThenable } from '../internal/is-thenable.js'
 import type { SessionSnapshot } from '../store/snapshot.js'
-import type { HandshakeInfo } from './context.js'
+import type { HandshakeInfo } from './session-context.js'
 
 /** Who may connect, by what the session says; see {@link SessionBridgeOptions.authorize}. */
 export type Authorize = (

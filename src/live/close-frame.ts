@@ -1,6 +1,5 @@
 /*
  * What may stand in a close frame (RFC 6455, sections 5.5.1 and 7.4).
- * In: a code and a reason from a user. Out: an error where ws would throw later, in the middle of closing.
  */
 
 /** A user's close code and reason. */

@@ -1,6 +1,5 @@
 /*
  * A connection of any kind, as far as its session's end is concerned.
- * In: a WebSocket, or what a user binds. Out: the gate that a WebSocket's messages pass.
  */
 import type { EventEmitter } from 'node:events'
 
@@ -38,7 +37,7 @@ export function ignoreErrors(ws: WebSocket): void {
  * ws delivers what still arrives until the client answers the close frame, the rest of a burst included. All listeners hang
  * on `emit`, those of addEventListener too, so one function in its place is the gate, and costs nothing before.
  */
-export function shutGate(ws: WebSocket): void {
+export function muteMessages(ws: WebSocket): void {
   // Somebody may have wrapped this socket's own `emit`, and goes on hearing the rest.
   const own = Object.getOwnPropertyDescriptor(ws, 'emit')?.value as EventEmitter['emit'] | undefined
   const value = own === undefined ? emitAllButMessages : withoutMessages(own)

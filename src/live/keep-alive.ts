@@ -1,11 +1,10 @@
 /*
  * What keeps a session from expiring while it has connections.
- * In: messages, or being connected. Out: touches, not more than one in a while.
  */
-import type { Clock } from '../clock.js'
-import type { Checks } from './checks.js'
+import type { Clock } from '../internal/clock.js'
+import type { Revalidator } from './revalidator.js'
 import type { LiveSession } from './live-session.js'
-import type { StoreAccess } from './store-access.js'
+import type { TimedStore } from './timed-store.js'
 
 /** See {@link SessionBridgeOptions.keepAlive}. */
 export type KeepAliveMode = 'messages' | 'connected' | 'never'
@@ -16,11 +15,11 @@ const longestMs = 60_000
 /** Touches sessions. */
 export class KeepAlive {
   readonly #mode: KeepAliveMode
-  readonly #store: StoreAccess
-  readonly #checks: Checks
+  readonly #store: TimedStore
+  readonly #checks: Revalidator
   readonly #clock: Clock
 
-  constructor(mode: KeepAliveMode, store: StoreAccess, checks: Checks, clock: Clock) {
+  constructor(mode: KeepAliveMode, store: TimedStore, checks: Revalidator, clock: Clock) {
     this.#mode = mode
     this.#store = store
     this.#checks = checks

@@ -1,11 +1,10 @@
 /*
  * One session that has connections in this process, however many.
- * In: what the store said of it last. Out: the state that its connections share.
  */
 import type { StoredSession } from '../store/live-store.js'
 import type { SessionSnapshot } from '../store/snapshot.js'
-import type { Context } from './context.js'
-import type { Due } from './deadlines.js'
+import type { Context } from './session-context.js'
+import type { Due } from '../internal/timer-heap.js'
 
 /** Some stores keep time in whole seconds: by so much they may be late. */
 export const wholeSecondMs = 1_000
@@ -13,8 +12,8 @@ export const wholeSecondMs = 1_000
 /** The shared state of a session's connections. Plain fields: the registry and the checks keep them. */
 export class LiveSession implements Due {
   readonly sessionID: string
-  lookAt = Infinity
-  place = -1
+  dueAt = Infinity
+  heapIndex = -1
 
   /** What the store gave last, and the same as handlers see it; undefined until the first load. */
   stored: StoredSession | undefined = undefined
@@ -26,14 +25,14 @@ export class LiveSession implements Due {
   handshakes = 0
 
   /** Grows with every report: a handshake that sees another number than before its load loads again. */
-  reports = 0
+  version = 0
   /** Which of them was that it is gone: whoever has loaded it before is not let in. 0: none. */
-  goneAt = 0
+  removedAtVersion = 0
   /** Reads are numbered as they begin. One that began before what was applied last says nothing new. */
   readsBegun = 0
   readApplied = 0
   /** It was still there when it should have been over for long: the date that is known of it says nothing. */
-  isDateStale = false
+  expiryUnreliable = false
 
   checking = false
   checkAgain = false
@@ -41,9 +40,9 @@ export class LiveSession implements Due {
   failedSince: number | undefined = undefined
   pauseMs = 0
   /** Grows with every reason to ask `authorize`; up to which of them it has been asked, and its answer is known. */
-  questions = 0
-  asked = 0
-  answered = 0
+  authorizeRequested = 0
+  authorizeStarted = 0
+  authorizeSettled = 0
   /** While the connections are being told of a change, slice by slice. */
   announcing: Promise<void> | undefined = undefined
 

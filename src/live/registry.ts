@@ -1,11 +1,10 @@
 /*
  * The sessions that have connections in this process.
- * In: connections as they open and close. Out: sessions by ID, contexts by socket, and their numbers.
  */
 import type { WebSocket } from 'ws'
 
-import { createAttachment } from './attachment.js'
-import type { Context } from './context.js'
+import { createPrivateSlot } from '../internal/private-slot.js'
+import type { Context } from './session-context.js'
 import { LiveSession } from './live-session.js'
 
 /** What happens when a session is wanted for the first time, and when nobody wants it any more. */
@@ -17,7 +16,7 @@ export interface RegistryListener {
 /** All open connections and the handshakes under way, by session. */
 export class Registry {
   readonly #sessions = new Map<string, LiveSession>()
-  readonly #bySocket = createAttachment<WebSocket, Context>()
+  readonly #bySocket = createPrivateSlot<WebSocket, Context>()
   readonly #listener: RegistryListener
   #connections = 0
   #connected = 0

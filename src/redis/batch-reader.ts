@@ -1,10 +1,9 @@
 /*
  * Where a key is read: all who read share batches, one under way and the next one collecting.
- * In: keys, with the wish to know how long they last. Out: what they hold.
  */
 import { StoreUnavailableError } from '../errors.js'
-import { asStoreError } from '../store/call-deadlines.js'
-import { DeadlineQueue, type Waiting } from '../store/deadline-queue.js'
+import { asStoreError } from '../internal/call-timeouts.js'
+import { TimeoutQueue, type TimeoutNode } from '../internal/timeout-queue.js'
 import { readByOneCommand, type KeyQuestion, type Reading, type ReadTogether } from './reading.js'
 import { ConnectionLostError, type TrackingConnection } from './tracking-connection.js'
 
@@ -15,7 +14,7 @@ const batchSize = 200
 export class BatchReader {
   readonly #connection: Pick<TrackingConnection, 'ask'>
   readonly #readTogether: ReadTogether
-  readonly #deadlines: DeadlineQueue<Read>
+  readonly #deadlines: TimeoutQueue<Read>
   /** The batch that is collecting, and what does not fit into it. */
   readonly #collecting = new Map<string, Read>()
   #isReading = false
@@ -27,7 +26,7 @@ export class BatchReader {
   ) {
     this.#connection = connection
     this.#readTogether = readTogether
-    this.#deadlines = new DeadlineQueue(timeoutMs, (read) => {
+    this.#deadlines = new TimeoutQueue(timeoutMs, (read) => {
       if (this.#collecting.get(read.key) === read) this.#collecting.delete(read.key)
       read.reject(new StoreUnavailableError('The session store did not answer in time.'))
     })
@@ -111,9 +110,9 @@ export class BatchReader {
   }
 }
 
-class Read implements Waiting, KeyQuestion {
-  previous: Waiting | undefined
-  next: Waiting | undefined
+class Read implements TimeoutNode, KeyQuestion {
+  previous: TimeoutNode | undefined
+  next: TimeoutNode | undefined
   dueAt = 0
   withExpiry = false
   asking = false

@@ -1,6 +1,5 @@
 /*
  * Who owns which slots of a Cluster.
- * In: what a node says (CLUSTER SLOTS). Out: the owner of each slot, and which slots have another owner than before.
  */
 import { slotCount } from './key-slot.js'
 
@@ -16,7 +15,7 @@ export type SlotRanges = readonly {
 }[]
 
 interface NodeAddress {
-  /** Not there, or `?`, where a node does not know its own name (Redis, «cluster-preferred-endpoint-type»). */
+  /** Not there, or `?`, where a node does not know its own name (Redis, "cluster-preferred-endpoint-type"). */
   readonly host: string | null
   readonly port: number
 }

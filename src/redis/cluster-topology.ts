@@ -1,14 +1,13 @@
 /*
  * Who owns which slot of a Cluster by now.
- * In: the client of a Cluster, and what its nodes say when they are asked. Out: owners, and word of slots that have moved.
  */
 import type { RedisClusterType } from 'redis'
 
 import { movedBetween, ownersOf, replicasIn, type Owners, type SlotRanges } from './cluster-slots.js'
-import type { RedisClient } from './own-connection.js'
+import type { RedisClient } from './dedicated-client.js'
 
 /** What the topology needs of the nodes' connections. */
-export interface TopologyParts {
+export interface TopologyDependencies {
   readonly cluster: RedisClusterType
   readonly isOpen: (address: string) => boolean
   /** @throws {StoreUnavailableError} (rejects) */
@@ -19,7 +18,7 @@ export interface TopologyParts {
 
 /** Begins with what the store's client has found out, and asks the nodes themselves from then on. */
 export class ClusterTopology {
-  readonly #parts: TopologyParts
+  readonly #deps: TopologyDependencies
   #owners: Owners = []
   #isAsking = false
   /** Asked for while the answer was on its way: what is asked about may have happened after it was given. */
@@ -27,8 +26,8 @@ export class ClusterTopology {
   #timer: NodeJS.Timeout | undefined
   #closed = false
 
-  constructor(parts: TopologyParts) {
-    this.#parts = parts
+  constructor(parts: TopologyDependencies) {
+    this.#deps = parts
   }
 
   get isKnown(): boolean {
@@ -93,7 +92,7 @@ export class ClusterTopology {
   #inOrderOfAsking(first: string | undefined): Set<string> {
     const known = [...new Set(this.#owners)].filter((address) => address !== undefined)
     const inOrder = known
-      .map((address) => ({ address, turn: Math.random() + (this.#parts.isOpen(address) ? 0 : 1) }))
+      .map((address) => ({ address, turn: Math.random() + (this.#deps.isOpen(address) ? 0 : 1) }))
       .sort((one, other) => one.turn - other.turn)
       .map(({ address }) => address)
     return new Set(first === undefined ? inOrder : [first, ...inOrder])
@@ -102,7 +101,7 @@ export class ClusterTopology {
   /* A node that is cut off from the others goes on telling what it knew, but says as well that all is not in order. */
   async #ask(address: string): Promise<{ ranges: SlotRanges; isSound: boolean } | undefined> {
     try {
-      const [ranges, info] = await this.#parts.ask(address, (client) =>
+      const [ranges, info] = await this.#deps.ask(address, (client) =>
         Promise.all([client.clusterSlots(), client.clusterInfo()]),
       )
       return { ranges, isSound: info.includes('cluster_state:ok') }
@@ -115,12 +114,12 @@ export class ClusterTopology {
     if (this.#closed) return
     const moved = movedBetween(this.#owners, owners)
     this.#owners = owners
-    this.#parts.onKnown(moved, replicas)
+    this.#deps.onKnown(moved, replicas)
   }
 
   /* While it looks around itself, the client may know nothing. */
   #ownersKnownToClient(): Owners {
-    const shards: (ClusterShard | undefined)[] = this.#parts.cluster.slots
+    const shards: (ClusterShard | undefined)[] = this.#deps.cluster.slots
     return Array.from(shards, (shard, slot) => shard?.master.address ?? this.#owners[slot])
   }
 }

@@ -1,15 +1,14 @@
 /*
  * A Cluster: each of its masters holds the sessions of its slots, and slots move.
- * In: the client of a Cluster. Out: a Deployment that reads every key where it is by now.
  */
 import type { RedisClusterType } from 'redis'
 
 import { StoreUnavailableError } from '../errors.js'
 import { partsOf } from './cluster-slots.js'
 import { ClusterTopology } from './cluster-topology.js'
-import type { Deployment, DeploymentListener, KeyCommands, Place } from './deployment.js'
+import type { Deployment, DeploymentListener, KeyCommands, NodeAddress } from './deployment.js'
 import { slotOf } from './key-slot.js'
-import type { CallLimits, ConnectionOptions, RedisClient } from './own-connection.js'
+import type { CallLimits, ConnectionOptions, RedisClient } from './dedicated-client.js'
 import { readOneByOne, type Reading } from './reading.js'
 import { redirectionOf } from './redirection.js'
 import { RetiredError, Server } from './server.js'
@@ -98,11 +97,11 @@ export class Cluster implements Deployment {
     throw new StoreUnavailableError('The Cluster sends the question from node to node.')
   }
 
-  async placeOf(key: string): Promise<Place> {
+  async placeOf(key: string): Promise<NodeAddress> {
     return this.#placeAt(await this.#addressOf(key))
   }
 
-  redirected(address: string, from: Place): Place {
+  redirected(address: string, from: NodeAddress): NodeAddress {
     this.#topology.refresh(from.address)
     return this.#placeAt(completed(address, from.address))
   }
@@ -144,7 +143,7 @@ export class Cluster implements Deployment {
     return server
   }
 
-  #placeAt(address: string): Place {
+  #placeAt(address: string): NodeAddress {
     const { nodeAddressMap: map } = this.#options
     const mapped = typeof map === 'function' ? map(address) : map?.[address]
     const options: ConnectionOptions = {

@@ -1,6 +1,5 @@
 /*
  * Writing a key only if it still holds what is expected, by a script.
- * In: a key, what it is expected to hold, what it is to hold. Out: whether it does, or what it holds instead.
  */
 import { createHash } from 'node:crypto'
 

@@ -1,15 +1,14 @@
 /*
  * What stands behind a store's client: one server, a Cluster, or the master that a Sentinel names.
- * In: nothing. Out: the one interface in which they differ.
  */
-import type { ConnectionOptions, RedisClient } from './own-connection.js'
+import type { ConnectionOptions, RedisClient } from './dedicated-client.js'
 import type { Reading } from './reading.js'
 
 /** Commands that a store's client sends to wherever the key is. */
 export type KeyCommands = Pick<RedisClient, 'del' | 'eval' | 'evalSha' | 'expire'>
 
 /** Where to connect for a key, and the name of that place. */
-export interface Place {
+export interface NodeAddress {
   readonly address: string
   readonly options: ConnectionOptions
 }
@@ -38,8 +37,8 @@ export interface Deployment {
   /** Reads a key where it is, and has its changes announced. */
   read(key: string, withExpiry: boolean): Promise<Reading>
   /** Where a key is, for a connection of one's own. */
-  placeOf(key: string): Promise<Place>
+  placeOf(key: string): Promise<NodeAddress>
   /** Where a Cluster's node has pointed to in its answer. */
-  redirected?(address: string, from: Place): Place
+  redirected?(address: string, from: NodeAddress): NodeAddress
   close(): Promise<void>
 }

@@ -1,6 +1,5 @@
 /*
- * Which part of a Cluster a key belongs to (Redis Cluster specification, «Key distribution model» and «Hash tags»).
- * In: a key. Out: its slot.
+ * Which part of a Cluster a key belongs to (Redis Cluster specification, "Key distribution model" and "Hash tags").
  */
 
 export const slotCount = 16_384

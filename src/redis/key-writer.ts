@@ -1,9 +1,8 @@
 /*
  * Where a key is written: on the store's own client, each call with a deadline.
- * In: keys and what is to become of them. Out: what became of them.
  */
 import { StoreUnavailableError } from '../errors.js'
-import type { CallDeadlines } from '../store/call-deadlines.js'
+import type { CallTimeouts } from '../internal/call-timeouts.js'
 import { areScriptsForbidden, compareAndSet, type WriteResult } from './compare-and-set.js'
 import type { Deployment, KeyCommands } from './deployment.js'
 import { OptimisticLock } from './optimistic-lock.js'
@@ -11,11 +10,11 @@ import { OptimisticLock } from './optimistic-lock.js'
 /** A write that fails may have been done all the same: Redis may have got the command and not the answer. */
 export class KeyWriter {
   readonly #deployment: Deployment
-  readonly #deadlines: CallDeadlines
+  readonly #deadlines: CallTimeouts
   readonly #lock: OptimisticLock
   #scriptsForbidden = false
 
-  constructor(deployment: Deployment, deadlines: CallDeadlines) {
+  constructor(deployment: Deployment, deadlines: CallTimeouts) {
     this.#deployment = deployment
     this.#deadlines = deadlines
     this.#lock = new OptimisticLock(deployment)

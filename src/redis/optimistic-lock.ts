@@ -1,10 +1,9 @@
 /*
  * The same without a script, for servers that forbid them: WATCH, GET, MULTI, SET, EXEC.
- * In: a key, what it is expected to hold, what it is to hold. Out: whether it does, or what it holds instead.
  */
 import type { WriteResult } from './compare-and-set.js'
-import type { Deployment, Place } from './deployment.js'
-import { connect, duplicateOf, type RedisClient } from './own-connection.js'
+import type { Deployment, NodeAddress } from './deployment.js'
+import { connect, duplicateOf, type RedisClient } from './dedicated-client.js'
 import { redirectionOf } from './redirection.js'
 
 /** One write at a time, on connections of its own: WATCH is the connection's, and somebody else's EXEC would end it. */
@@ -43,7 +42,7 @@ export class OptimisticLock {
     }
   }
 
-  async #replaceAt(place: Place, key: string, expected: string, next: string): Promise<WriteResult> {
+  async #replaceAt(place: NodeAddress, key: string, expected: string, next: string): Promise<WriteResult> {
     const client = this.#clients.get(place.address) ?? (await this.#opened(place))
     return await place.options.deadlines.within(
       () => replaceWatched(client, key, expected, next),
@@ -53,7 +52,7 @@ export class OptimisticLock {
     )
   }
 
-  async #opened({ address, options }: Place): Promise<RedisClient> {
+  async #opened({ address, options }: NodeAddress): Promise<RedisClient> {
     const client = duplicateOf(options, {}, () => {
       if (this.#clients.get(address) === client) this.#clients.delete(address)
     })

@@ -1,8 +1,7 @@
 /*
  * What is asked of the keys of a batch, and how.
- * In: an open connection and keys, with the wish to know how long they last. Out: what they hold.
  */
-import { isErrorReply, type RedisClient } from './own-connection.js'
+import { isErrorReply, type RedisClient } from './dedicated-client.js'
 
 /** What was read of a key. */
 export interface Reading {

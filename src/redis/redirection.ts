@@ -1,6 +1,5 @@
 /*
- * A Cluster's answer that a key is on another node (Redis Cluster specification, «Redirection and resharding»).
- * In: an error. Out: the node that it names.
+ * A Cluster's answer that a key is on another node (Redis Cluster specification, "Redirection and resharding").
  */
 import { StoreUnavailableError } from '../errors.js'
 

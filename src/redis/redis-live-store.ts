@@ -1,19 +1,18 @@
 /*
  * The LiveStore on connect-redis: hears of every change by Redis' client tracking, and writes by compare-and-set.
- * In: a RedisStore. Out: its sessions, with its client, prefix, serializer and TTL.
  */
 import type { RedisStore } from 'connect-redis'
 import type { SessionData } from 'express-session'
 
 import { StoreUnavailableError } from '../errors.js'
-import { assertDurationMs, assertKnown } from '../option-checks.js'
-import { asStoreError, CallDeadlines } from '../store/call-deadlines.js'
-import { inflate } from '../store/inflate.js'
+import { assertDurationMs, assertKnown } from '../internal/option-checks.js'
+import { asStoreError, CallTimeouts } from '../internal/call-timeouts.js'
+import { inflate } from '../store/hydrate-session.js'
 import type { LiveStore, ReplaceResult, StoredSession } from '../store/live-store.js'
 import { draftOf, type SessionSnapshot } from '../store/snapshot.js'
-import { hearStoreCalls, type StoreCall } from '../store/store-calls.js'
-import { Announcements } from './announcements.js'
-import { deploymentOf } from './clients.js'
+import { observeStoreCalls, type StoreCall } from '../store/store-calls.js'
+import { InvalidationThrottle } from './invalidation-throttle.js'
+import { deploymentOf } from './deployment-of.js'
 import type { Deployment } from './deployment.js'
 import { KeyWriter } from './key-writer.js'
 import { RedisSession, sessionOf, type RawSession } from './redis-session.js'
@@ -54,10 +53,10 @@ export function redisLiveStore(store: RedisStore, options: RedisLiveStoreOptions
 
 class RedisLiveStore implements LiveStore {
   readonly #store: RedisStore
-  readonly #deadlines: CallDeadlines
+  readonly #deadlines: CallTimeouts
   readonly #deployment: Deployment
   readonly #writer: KeyWriter
-  readonly #announcements = new Announcements((sessionID) => {
+  readonly #announcements = new InvalidationThrottle((sessionID) => {
     this.#onChange?.(sessionID)
   })
   /** What the last session needed the next one needs, too: the sessions of one app are much alike. */
@@ -68,7 +67,7 @@ class RedisLiveStore implements LiveStore {
 
   constructor(store: RedisStore, timeoutMs: number) {
     this.#store = store
-    this.#deadlines = new CallDeadlines(timeoutMs)
+    this.#deadlines = new CallTimeouts(timeoutMs)
     this.#deployment = deploymentOf(
       store,
       { timeoutMs, deadlines: this.#deadlines },
@@ -82,7 +81,7 @@ class RedisLiveStore implements LiveStore {
           this.#onChange?.(undefined)
         },
         onRefused: (cause) => {
-          this.#stopHearing ??= hearStoreCalls(store, this.#onCall)
+          this.#stopHearing ??= observeStoreCalls(store, this.#onCall)
           this.#onFault(
             new Error(
               'Redis refuses CLIENT TRACKING: what other processes change is not heard, and looked for every 30 s.',
@@ -106,7 +105,7 @@ class RedisLiveStore implements LiveStore {
         announced !== undefined || isOverdue || (known === undefined && this.#asksExpiry),
         known,
       )
-      if (announced === 'changed' && known !== undefined && found === known) this.#announcements.falseAlarm()
+      if (announced === 'changed' && known !== undefined && found === known) this.#announcements.recordSpurious()
       return found
     } catch (error) {
       if (announced !== undefined) this.#announcements.giveBack(sessionID, announced)
@@ -124,7 +123,7 @@ class RedisLiveStore implements LiveStore {
     const result = await this.#writer.replace(this.#keyOf(sessionID), expected.raw, raw)
     if (result === 'gone') return 'gone'
     if (result === 'replaced') {
-      this.#announcements.expectEcho()
+      this.#announcements.expectOwnWrite()
       return { replaced: await this.#parsed(raw, expected.expiresAt) }
     }
     // Bytes that are no UTF-8 come back as others: it would be tried for ever.

@@ -1,10 +1,9 @@
 /*
  * A session as it was read from Redis: the text that tells whether it changed, beside what it says.
- * In: a text, and when it expires. Out: a StoredSession.
  */
 import type { SessionData } from 'express-session'
 
-import { CleanSession, usableSnapshotOf } from '../store/clean-session.js'
+import { NormalizedSession, usableSnapshotOf } from '../store/normalized-session.js'
 import type { StoredSession } from '../store/live-store.js'
 import type { SessionSnapshot } from '../store/snapshot.js'
 
@@ -13,7 +12,7 @@ export interface RawSession extends StoredSession {
   readonly raw: string
 }
 
-export class RedisSession extends CleanSession implements RawSession {
+export class RedisSession extends NormalizedSession implements RawSession {
   readonly raw: string
 
   constructor(raw: string, snapshot: SessionSnapshot, expiresAt: number | undefined) {

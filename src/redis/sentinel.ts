@@ -1,12 +1,11 @@
 /*
  * A master that Sentinels watch over, and whose place a replica may take.
- * In: the client of a Sentinel. Out: a Deployment that reads at the master of the moment.
  */
 import type { RedisSentinelType } from 'redis'
 
 import { StoreUnavailableError } from '../errors.js'
-import type { Deployment, DeploymentListener, KeyCommands, Place } from './deployment.js'
-import type { CallLimits, ConnectionOptions, RedisClient } from './own-connection.js'
+import type { Deployment, DeploymentListener, KeyCommands, NodeAddress } from './deployment.js'
+import type { CallLimits, ConnectionOptions, RedisClient } from './dedicated-client.js'
 import type { Reading } from './reading.js'
 import { RetiredError, Server } from './server.js'
 
@@ -19,7 +18,7 @@ export class SentinelMaster implements Deployment {
   readonly #listener: DeploymentListener
   #server: Server | undefined
   /** While the Sentinels look for a master, node-redis keeps whoever asks, however long: one asks for all. */
-  #asking: Promise<Place> | undefined
+  #asking: Promise<NodeAddress> | undefined
   #closed = false
 
   constructor(sentinel: RedisSentinelType, limits: CallLimits, listener: DeploymentListener) {
@@ -49,7 +48,7 @@ export class SentinelMaster implements Deployment {
     }
   }
 
-  async placeOf(): Promise<Place> {
+  async placeOf(): Promise<NodeAddress> {
     // The lease of a client is over at once: it is only asked where it is connected to.
     const master = await this.#limits.deadlines.within(() =>
       this.#sentinel._execute(false, (client) => Promise.resolve(client as unknown as RedisClient)),

@@ -1,10 +1,9 @@
 /*
  * One server, whether it is the only one or a Cluster's node.
- * In: keys. Out: what they hold, and word of their changes.
  */
 import { StoreUnavailableError } from '../errors.js'
 import { BatchReader } from './batch-reader.js'
-import type { ConnectionOptions, RedisClient } from './own-connection.js'
+import type { ConnectionOptions, RedisClient } from './dedicated-client.js'
 import type { Reading, ReadTogether } from './reading.js'
 import { TrackingConnection, type TrackingListener } from './tracking-connection.js'
 

@@ -1,9 +1,8 @@
 /*
  * One server holds all sessions.
- * In: its client. Out: a Deployment.
  */
-import type { Deployment, DeploymentListener, KeyCommands, Place } from './deployment.js'
-import type { CallLimits, ConnectionOptions, RedisClient } from './own-connection.js'
+import type { Deployment, DeploymentListener, KeyCommands, NodeAddress } from './deployment.js'
+import type { CallLimits, ConnectionOptions, RedisClient } from './dedicated-client.js'
 import type { Reading } from './reading.js'
 import { Server } from './server.js'
 
@@ -30,7 +29,7 @@ export class SingleServer implements Deployment {
     return this.#server.read(key, withExpiry)
   }
 
-  placeOf(): Promise<Place> {
+  placeOf(): Promise<NodeAddress> {
     return Promise.resolve({ address: '', options: this.#options })
   }
 

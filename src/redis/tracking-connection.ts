@@ -1,13 +1,12 @@
 /*
  * The one connection that reads sessions, and on which Redis says which of them changed (CLIENT TRACKING).
- * In: commands. Out: their answers in time, keys that changed, and word of every gap in the hearing.
  */
 import { setTimeout as pause } from 'node:timers/promises'
 
-import { longestTimerMs } from '../clock.js'
+import { longestTimerMs } from '../internal/clock.js'
 import { StoreUnavailableError } from '../errors.js'
-import { asStoreError } from '../store/call-deadlines.js'
-import { connect, duplicateOf, isErrorReply, type ConnectionOptions, type RedisClient } from './own-connection.js'
+import { asStoreError } from '../internal/call-timeouts.js'
+import { connect, duplicateOf, isErrorReply, type ConnectionOptions, type RedisClient } from './dedicated-client.js'
 
 /** What is heard on the connection. */
 export interface TrackingListener {

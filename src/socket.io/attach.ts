@@ -1,10 +1,9 @@
 /*
  * `attachSocketIO`: the bridge at the door of a Socket.IO server.
- * In: a bridge and a Socket.IO server. Out: a server whose sockets have a session, and lose their connection with it.
  */
-import { adapterDoorOf, type SessionBridge } from '../bridge.js'
-import type { SessionContext } from '../live/context.js'
-import { Doorkeeper } from './doorkeeper.js'
+import { adapterApiOf, type SessionBridge } from '../session-bridge.js'
+import type { SessionContext } from '../live/session-context.js'
+import { EngineGuard } from './engine-guard.js'
 import { asIoServer, type IoServer } from './internals.js'
 import { guardNamespaces } from './namespaces.js'
 
@@ -60,23 +59,23 @@ const attached = new WeakSet<IoServer>()
  * that runs on uWebSockets.js, or one that has a bridge already.
  */
 export function attachSocketIO<C>(bridge: SessionBridge<C>, io: SocketIOServer): void {
-  const door = typeof (bridge as unknown) === 'object' ? adapterDoorOf(bridge) : undefined
+  const door = typeof (bridge as unknown) === 'object' ? adapterApiOf(bridge) : undefined
   if (door === undefined) throw new TypeError('attachSocketIO: the first argument must be made by createSessionBridge.')
   if (door.isClosed()) throw new TypeError('attachSocketIO: the bridge is closed.')
   const server = asIoServer(io)
   if (attached.has(server)) throw new TypeError('attachSocketIO: this Socket.IO server has a bridge already.')
-  const doorkeeper = new Doorkeeper(door)
-  if (server.engine !== undefined) doorkeeper.guard(server.engine)
+  const engineGuard = new EngineGuard(door)
+  if (server.engine !== undefined) engineGuard.guard(server.engine)
   attached.add(server)
-  guardNamespaces(server, doorkeeper.connectionOf, doorkeeper.turnAway)
-  guardLaterEngines(server, doorkeeper)
+  guardNamespaces(server, engineGuard.connectionOf, engineGuard.rejectConnection)
+  guardLaterEngines(server, engineGuard)
 }
 
 /* `io.attach`, `io.listen` and a second http server all come here. */
-function guardLaterEngines(server: IoServer, doorkeeper: Doorkeeper): void {
+function guardLaterEngines(server: IoServer, engineGuard: EngineGuard): void {
   const bind = server.bind.bind(server)
   const guarded: IoServer['bind'] = (engine) => {
-    doorkeeper.guard(engine)
+    engineGuard.guard(engine)
     bind(engine)
     return server
   }

@@ -1,15 +1,14 @@
 /*
  * One connection of Socket.IO, as far as its session's end is concerned.
- * In: Engine.IO's socket. Out: what `bind` needs, and whether anything may still be heard of it.
  */
 import type { EventEmitter } from 'node:events'
 
 import type { AnonymousConnection } from '../live/anonymous.js'
-import type { SessionContext } from '../live/context.js'
-import { CloseCode } from '../verdict.js'
+import type { SessionContext } from '../live/session-context.js'
+import { CloseCode } from '../refusals.js'
 import type { EngineSocket, IoSocket, RawWebSocket } from './internals.js'
 
-/** Ends after which the client is welcome to connect again by itself; 1012 is «service restart» (RFC 6455 registry). */
+/** Ends after which the client is welcome to connect again by itself; 1012 is "service restart" (RFC 6455 registry). */
 const comesBack: ReadonlySet<number> = new Set([CloseCode.shutdown, CloseCode.unverified, CloseCode.failed, 1012])
 
 /** What Engine.IO's socket tells of what the client has sent. */

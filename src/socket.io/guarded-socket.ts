@@ -1,8 +1,7 @@
 /*
  * A socket of one namespace: it has its context, and hears nothing once that has ended.
- * In: a socket that nobody has seen yet. Out: the same, guarded.
  */
-import type { SessionContext } from '../live/context.js'
+import type { SessionContext } from '../live/session-context.js'
 import type { Connection } from './connection.js'
 import type { IoSocket } from './internals.js'
 import { markedPid } from './recovery.js'

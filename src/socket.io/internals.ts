@@ -1,6 +1,5 @@
 /*
  * All that is used of Socket.IO beyond its documented API, in one place: 4.6 to 4.8 agree in it.
- * In: nothing. Out: the shapes, and the check that a server has them.
  */
 import type { EventEmitter } from 'node:events'
 import type { IncomingMessage } from 'node:http'

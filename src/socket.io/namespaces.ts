@@ -1,6 +1,5 @@
 /*
  * Every way into a namespace: nobody enters whom the door has not let in.
- * In: a Socket.IO server, and the connections that were let in. Out: namespaces whose sockets are guarded, those made later, too.
  */
 import type { Connection } from './connection.js'
 import { guardSocket } from './guarded-socket.js'

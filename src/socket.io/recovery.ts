@@ -1,10 +1,9 @@
 /*
  * Whose connection state it is: what one session left behind must never be recovered by another.
- * In: Socket.IO's private ID of a socket and the session it belongs to. Out: an ID that says so by itself, to every node.
  */
 import { createHmac, timingSafeEqual } from 'node:crypto'
 
-import type { SessionContext } from '../live/context.js'
+import type { SessionContext } from '../live/session-context.js'
 import type { Auth } from './internals.js'
 
 /**

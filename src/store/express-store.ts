@@ -1,20 +1,19 @@
 /*
  * Any express-session Store as a LiveStore: by its own methods, and by hearing the calls that this process makes to it.
- * In: a Store with callbacks. Out: records, and reports that one may have changed.
  */
 import type { SessionData, Store } from 'express-session'
 
-import { systemClock, type Clock } from '../clock.js'
+import { systemClock, type Clock } from '../internal/clock.js'
 import { StoreUnavailableError } from '../errors.js'
-import { CleanSession, snapshotOfStored, usableSnapshotOf } from './clean-session.js'
-import { DeadlineQueue } from './deadline-queue.js'
-import { Heard, type UnderWay } from './heard.js'
-import { inflate } from './inflate.js'
+import { NormalizedSession, snapshotOfStored, usableSnapshotOf } from './normalized-session.js'
+import { TimeoutQueue } from '../internal/timeout-queue.js'
+import { Heard, type InFlightCall } from './in-flight-writes.js'
+import { inflate } from './hydrate-session.js'
 import type { LiveStore, ReplaceResult, StoredSession } from './live-store.js'
-import { isSameSession } from './same-session.js'
+import { equalIgnoringExpires } from './session-equality.js'
 import { settleOnce, type StoreCallback } from './settle-once.js'
 import { snapshotOf } from './snapshot.js'
-import { hearStoreCalls, type StoreCall } from './store-calls.js'
+import { observeStoreCalls, type StoreCall } from './store-calls.js'
 
 const defaultTimeoutMs = 5_000
 
@@ -26,7 +25,7 @@ const defaultTimeoutMs = 5_000
 export class ExpressStore implements LiveStore {
   readonly #store: Store
   readonly #clock: Clock
-  readonly #underWay: DeadlineQueue<UnderWay>
+  readonly #underWay: TimeoutQueue<InFlightCall>
   readonly #stopHearing: () => void
   readonly #watched = new Set<string>()
   /** What this process has heard of the sessions that are watched or being written, if it has heard of them at all. */
@@ -38,11 +37,11 @@ export class ExpressStore implements LiveStore {
   constructor(store: Store, timeoutMs = defaultTimeoutMs, clock = systemClock) {
     this.#store = store
     this.#clock = clock
-    this.#underWay = new DeadlineQueue(timeoutMs, ({ call, sessionID, heard }) => {
+    this.#underWay = new TimeoutQueue(timeoutMs, ({ call, sessionID, heard }) => {
       heard.over(call)
       this.#forgetIfIdle(sessionID, heard)
     })
-    this.#stopHearing = hearStoreCalls(store, this.#onCall)
+    this.#stopHearing = observeStoreCalls(store, this.#onCall)
     // The two events by which express-session itself knows (index.js, `storeReady`).
     store.on('disconnect', this.#onDisconnect)
     store.on('connect', this.#onConnect)
@@ -56,16 +55,16 @@ export class ExpressStore implements LiveStore {
     const expiresAt = this.#expiryHeardOf(sessionID)
     const snapshot = usableSnapshotOf({ record })
     if (snapshot === undefined) return { record, expiresAt }
-    if (held instanceof CleanSession && held.isStill(snapshot, expiresAt)) return held
-    return new CleanSession(snapshot, expiresAt)
+    if (held instanceof NormalizedSession && held.isStill(snapshot, expiresAt)) return held
+    return new NormalizedSession(snapshot, expiresAt)
   }
 
   async replace(sessionID: string, expected: StoredSession, next: SessionData): Promise<ReplaceResult> {
     return await this.#unwritten(sessionID, async (record, heard) => {
       const snapshot = record ? usableSnapshotOf({ record }) : undefined
       if (snapshot === undefined) return 'gone'
-      if (!isSameSession(snapshot, snapshotOfStored(expected)))
-        return { changed: new CleanSession(snapshot, undefined) }
+      if (!equalIgnoringExpires(snapshot, snapshotOfStored(expected)))
+        return { changed: new NormalizedSession(snapshot, undefined) }
       const session = inflate(this.#store, sessionID, next).touch()
       const { destroys } = heard
       await this.#call((callback) => this.#store.set(sessionID, session, callback), nothing)
@@ -74,7 +73,7 @@ export class ExpressStore implements LiveStore {
         await this.destroy(sessionID)
         return 'gone'
       }
-      return { replaced: new CleanSession(snapshotOf(session), undefined) }
+      return { replaced: new NormalizedSession(snapshotOf(session), undefined) }
     })
   }
 

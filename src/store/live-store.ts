@@ -1,6 +1,5 @@
 /*
  * The interface between the bridge and a place where sessions are kept.
- * In: session IDs. Out: records, and reports that one may have changed.
  */
 import type { SessionData } from 'express-session'
 

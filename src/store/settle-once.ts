@@ -1,9 +1,9 @@
 /*
  * One call of a callback-style store, as a promise that settles once, whatever the store does.
- * In: a function that starts the call. Out: a promise.
  */
 
 import { StoreUnavailableError } from '../errors.js'
+import { isThenable } from '../internal/is-thenable.js'
 
 /** The callback that a store is given. Its later calls are ignored. */
 export type StoreCallback<T> = (error?: unknown, value?: T) => void
@@ -39,9 +39,4 @@ export function settleOnce<T, R>(
       fail(error)
     }
   })
-}
-
-/** Whether a value is a promise in all but name. */
-export function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function'
 }

@@ -1,6 +1,5 @@
 /*
  * What a handler sees of a session: plain data, as JSON brings it back.
- * In: a record as the store gave it. Out: a clean copy, frozen all the way down (snapshot) or not (draft).
  */
 import type { SessionData } from 'express-session'
 

@@ -1,10 +1,9 @@
 /*
  * The calls that this process makes to a store: by HTTP requests, by jobs, by other bridges.
- * In: a Store. Out: a report at every call that may have changed a session.
  */
 import type { SessionData, Store } from 'express-session'
 
-import { isThenable } from './settle-once.js'
+import { isThenable } from '../internal/is-thenable.js'
 
 /** A call that may change a session. */
 export interface StoreCall {
@@ -26,7 +25,7 @@ export type StoreCallListener = (call: StoreCall) => void
 const heard = new WeakMap<Store, StoreCalls>()
 
 /** Listens to the calls made to a store. Returns what ends it; the store is as it was when nobody listens any more. */
-export function hearStoreCalls(store: Store, listener: StoreCallListener): () => void {
+export function observeStoreCalls(store: Store, listener: StoreCallListener): () => void {
   const calls = heard.get(store) ?? new StoreCalls(store)
   heard.set(store, calls)
   return calls.add(listener)

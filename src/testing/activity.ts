@@ -1,6 +1,5 @@
 /*
  * What a bridge waits for: its store, `authorize`, sockets that are to close.
- * In: waits as they begin and end. Out: the moment when nothing is left to wait for.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises'
 

@@ -1,15 +1,14 @@
 /*
  * The upgrades of a test bridge, each with both of its sides.
- * In: clients, and what the bridge says of them. Out: what became of each; what is still open is cut at the end.
  */
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Duplex } from 'node:stream'
 
 import type { WebSocket } from 'ws'
 
-import type { SessionBridge } from '../bridge.js'
-import type { SessionContext } from '../live/context.js'
-import type { Refusal } from '../verdict.js'
+import type { SessionBridge } from '../session-bridge.js'
+import type { SessionContext } from '../live/session-context.js'
+import type { Refusal } from '../refusals.js'
 import type { Activity } from './activity.js'
 import type { Client, ClientAnswer } from './client.js'
 import type { TestUpgrade } from './upgrade.js'

@@ -1,6 +1,5 @@
 /*
  * The client's side of an upgrade, without a port.
- * In: an http server and what to ask it for. Out: a real WebSocket whose messages wait to be read, or the HTTP answer.
  */
 import type { IncomingHttpHeaders, IncomingMessage, OutgoingHttpHeaders, Server } from 'node:http'
 import { duplexPair, type Duplex } from 'node:stream'

@@ -1,10 +1,9 @@
 /*
  * `authorize`, whose answers for open sockets are waited for.
- * In: the user's function. Out: the same to the bridge, counted while it is being asked.
  */
 import type { Authorize } from '../live/authorize.js'
 import type { SessionBridgeOptions } from '../options.js'
-import { isThenable } from '../store/settle-once.js'
+import { isThenable } from '../internal/is-thenable.js'
 import type { Activity } from './activity.js'
 
 /**

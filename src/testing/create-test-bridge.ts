@@ -1,6 +1,5 @@
 /*
  * A bridge for other people's tests: the real one, on a store in memory, by a clock that can be turned, without a port.
- * In: the options of a bridge. Out: the bridge, and what makes its sessions and its clients.
  */
 import { randomBytes } from 'node:crypto'
 import { createServer, type Server } from 'node:http'
@@ -8,9 +7,9 @@ import { createServer, type Server } from 'node:http'
 import type { CookieOptions } from 'express-session'
 import type { WebSocketServer } from 'ws'
 
-import { createBridge, type SessionBridge } from '../bridge.js'
-import type { SessionContext } from '../live/context.js'
-import type { Mutate } from '../live/writer.js'
+import { createBridge, type SessionBridge } from '../session-bridge.js'
+import type { SessionContext } from '../live/session-context.js'
+import type { Mutate } from '../live/optimistic-writer.js'
 import type { SessionBridgeOptions } from '../options.js'
 import type { SessionSnapshot } from '../store/snapshot.js'
 import { Activity, awake } from './activity.js'

@@ -1,12 +1,11 @@
 /*
  * What a test may set.
- * In: the options as they were given. Out: those of the bridge, and where its sockets go.
  */
 import { WebSocketServer } from 'ws'
 
-import type { MountOptions } from '../bridge.js'
-import { longestTimerMs } from '../clock.js'
-import type { SessionContext } from '../live/context.js'
+import type { MountOptions } from '../session-bridge.js'
+import { longestTimerMs } from '../internal/clock.js'
+import type { SessionContext } from '../live/session-context.js'
 import type { SessionBridgeOptions } from '../options.js'
 
 /**

@@ -1,10 +1,9 @@
 /*
  * express-session makes its dates by the system's time, and a test bridge goes by its own.
- * In: what anybody writes to the store. Out: the same with dates by the clock.
  */
 import type { SessionData } from 'express-session'
 
-import type { Clock } from '../clock.js'
+import type { Clock } from '../internal/clock.js'
 import { dated, dateOf, plain, type TestStore } from './test-store.js'
 
 /** How old a date made of `maxAge` may be that is still taken for one of now, in ms. */

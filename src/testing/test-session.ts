@@ -1,6 +1,5 @@
 /*
  * A session as express-session would have made it for a visitor.
- * In: its data, and the settings of its cookie. Out: a record for the store.
  */
 import { randomBytes } from 'node:crypto'
 import { IncomingMessage } from 'node:http'

@@ -1,10 +1,9 @@
 /*
  * express-session's MemoryStore, by a clock that can be turned.
- * In: sessions, with dates by the clock. Out: the same, for as long as the clock says.
  */
 import { MemoryStore, type SessionData } from 'express-session'
 
-import type { Clock } from '../clock.js'
+import type { Clock } from '../internal/clock.js'
 import type { Activity } from './activity.js'
 
 type Answer<T> = (error?: unknown, value?: T | null) => void

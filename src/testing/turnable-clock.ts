@@ -1,8 +1,7 @@
 /*
  * A clock that stands still until a test turns it.
- * In: by how much. Out: the timers that are due by then, in order, each with what follows from it.
  */
-import type { Clock } from '../clock.js'
+import type { Clock } from '../internal/clock.js'
 
 /** The time of a test bridge and its store. It stands still by itself: nothing expires by luck on a slow machine. */
 export interface TestClock {

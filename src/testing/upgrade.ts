@@ -1,13 +1,12 @@
 /*
  * An upgrade as a test asks for it, and as it sees it.
- * In: what the client is to send. Out: the same, complete.
  */
 import type { IncomingHttpHeaders } from 'node:http'
 
 import type { WebSocket } from 'ws'
 
-import type { SessionContext } from '../live/context.js'
-import type { Refusal } from '../verdict.js'
+import type { SessionContext } from '../live/session-context.js'
+import type { Refusal } from '../refusals.js'
 import type { ClientRequest } from './client.js'
 
 /** What a client sends along with its cookie. */

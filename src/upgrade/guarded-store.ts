@@ -1,20 +1,19 @@
 /*
  * The store behind `request.session`: what a socket saves late must neither revive a session nor erase what others wrote.
- * In: the user's store. Out: the same store, with its reads and writes of sessions led through the live sessions.
  */
 import { isDeepStrictEqual } from 'node:util'
 
 import type { Session, SessionData, Store } from 'express-session'
 
-import type { Operations } from '../live/operations.js'
-import { usableSnapshotOf } from '../store/clean-session.js'
+import type { SessionOperations } from '../live/session-operations.js'
+import { usableSnapshotOf } from '../store/normalized-session.js'
 import { draftOf, snapshotOf, type SessionDraft, type SessionSnapshot } from '../store/snapshot.js'
 
 type Callback<T = void> = ((error?: unknown, value?: T) => void) | undefined
 type SessionHolder = Parameters<Store['createSession']>[0]
 
 /** Everything else of the store (`all`, `length`, its events) is as it was. */
-export function createGuardedStore(store: Store, operations: Operations): Store {
+export function createGuardedStore(store: Store, operations: SessionOperations): Store {
   const guard = new Guard(store, operations)
   return new Proxy(store, {
     get(target, name) {
@@ -28,12 +27,12 @@ export function createGuardedStore(store: Store, operations: Operations): Store 
 
 class Guard {
   readonly #store: Store
-  readonly #operations: Operations
+  readonly #operations: SessionOperations
   /** What each session was when it was made or last saved: what differs from it is what a save is meant to write. */
   readonly #bases = new WeakMap<object, SessionSnapshot>()
   readonly #saves = new WeakMap<object, Promise<void>>()
 
-  constructor(store: Store, operations: Operations) {
+  constructor(store: Store, operations: SessionOperations) {
     this.#store = store
     this.#operations = operations
   }

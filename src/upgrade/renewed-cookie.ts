@@ -1,14 +1,13 @@
 /*
  * The Set-Cookie that a 101 brings along: with `rolling`, and when an older secret had signed.
- * In: the session and its request. Out: the header's value, or nothing.
  */
 import type { IncomingMessage } from 'node:http'
 import type { TLSSocket } from 'node:tls'
 
 import { serialize } from 'cookie'
 
-import type { SessionCookie } from '../handshake/cookie.js'
-import type { FoundSession } from '../live/context.js'
+import type { SessionCookie } from '../authenticate/session-cookie.js'
+import type { FoundSession } from '../live/session-context.js'
 
 /** When and how a cookie is renewed. */
 export interface RenewalRules {

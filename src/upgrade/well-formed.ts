@@ -1,6 +1,5 @@
 /*
  * Is it a WebSocket upgrade at all? Asked before anything is loaded.
- * In: a request. Out: true or false.
  */
 import type { IncomingMessage } from 'node:http'
 

@@ -1,6 +1,5 @@
 /*
  * From a request to the session that it proves: as it is done today, and by the bridge.
- * In: a store. Out: functions of a request.
  */
 import type { IncomingMessage } from 'node:http'
 

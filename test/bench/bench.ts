@@ -1,6 +1,5 @@
 /*
  * What a workload is given, and what it gives.
- * In: the command's wishes. Out: progress on the way, tables at the end.
  */
 import { spawnRedisServer, type RedisServer } from '../support/redis-server.js'
 import type { Table } from './table.js'

@@ -1,6 +1,5 @@
 /*
  * The tables as bars.
- * In: tables that name the column to draw. Out: an SVG document.
  */
 import type { Table } from './table.js'
 

@@ -1,6 +1,5 @@
 /*
  * Many clients in a process of their own: they hold sockets open, and come back when they are cut.
- * In: a port. Out: open sockets, and how a storm went.
  */
 import type { Socket } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'

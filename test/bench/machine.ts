@@ -1,6 +1,5 @@
 /*
  * Where the figures were made.
- * In: this machine. Out: it and the versions, in a line.
  */
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'

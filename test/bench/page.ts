@@ -1,6 +1,5 @@
 /*
  * docs/benchmarks.md, as the command writes it.
- * In: all tables of a run. Out: the page.
  */
 import { aimText, asMarkdown, isMet, type Table } from './table.js'
 

@@ -1,6 +1,5 @@
 /*
  * Processes that are asked for things: a server, or many clients.
- * In: a script beside this one. Out: calls to it.
  */
 import { fork } from 'node:child_process'
 import { once } from 'node:events'

@@ -1,6 +1,5 @@
 /*
  * A connect-redis store with keys of its own.
- * In: a server. Out: the store, its client, and what removes the keys.
  */
 import { randomUUID } from 'node:crypto'
 

@@ -1,6 +1,5 @@
 /*
  * Rounds in turn: within each, every candidate has its turn, so that whatever else the machine does meets all of them.
- * In: what to do, or what a turn cost. Out: medians, and medians of the ratios within each round.
  */
 
 /** What one turn of a candidate cost. */

@@ -1,6 +1,5 @@
 /*
  * `npm run bench`, `npm run bench -- --quick`, `npm run bench -- authenticate memory --json figures.json`.
- * In: names of workloads (none: all), `--quick`, `--json FILE`, `--svg FILE`, `--markdown FILE`, `--readme FILE`. Out: figures.
  */
 import { readFile, writeFile } from 'node:fs/promises'
 import { dirname, relative } from 'node:path'

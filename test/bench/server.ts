@@ -1,6 +1,5 @@
 /*
  * A server in a process of its own, so that its CPU and its memory are its own.
- * In: which one, on which store. Out: its port, and what it costs when it is asked.
  */
 import { once } from 'node:events'
 import type { AddressInfo, Socket } from 'node:net'
@@ -34,7 +33,7 @@ export interface ServerCalls {
   cpu: () => number
   /** After a collection of garbage, in bytes. */
   memory: () => { heap: number; resident: number }
-  /** Changes or ends sessions in the store; resolves to the CPU that it took until all were heard of, in µs. */
+  /** ChangeNotifier or ends sessions in the store; resolves to the CPU that it took until all were heard of, in µs. */
   change: (range: Range) => Promise<number>
   logout: (range: Range) => Promise<number>
   refill: (range: Range) => Promise<void>
@@ -47,7 +46,7 @@ export interface ServerCalls {
   stats: () => SessionBridgeStats | undefined
 }
 
-/** Sessions by their index. */
+/** LiveSessions by their index. */
 export interface Range {
   readonly first: number
   readonly count: number

@@ -1,6 +1,5 @@
 /*
  * WebSocket servers that know who is connected: as they are written today, and with the bridge.
- * In: a store and which of them. Out: a server that hands out its open sockets.
  */
 import { createServer, type IncomingMessage, type Server } from 'node:http'
 

@@ -1,6 +1,5 @@
 /*
  * The sessions that all candidates are asked for.
- * In: a store and how many. Out: records in it, and the cookies that prove them.
  */
 import { sign } from 'cookie-signature'
 import { Cookie, type SessionData, type Store } from 'express-session'

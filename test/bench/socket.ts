@@ -1,6 +1,5 @@
 /*
  * A client's end of a WebSocket, with as little of its own as can be.
- * In: a port and a cookie. Out: an open socket.
  */
 import { connect, type Socket } from 'node:net'
 

@@ -1,6 +1,5 @@
 /*
  * The few ratios that the README shows.
- * In: all tables of a run. Out: the part of the README between its two marks.
  */
 import type { Figures } from './page.js'
 import type { Table } from './table.js'

@@ -1,6 +1,5 @@
 /*
  * What a workload found, as the screen shows it and as docs/benchmarks.md does.
- * In: rows of figures. Out: text.
  */
 
 /** A column of figures and how many digits they have behind the point. */

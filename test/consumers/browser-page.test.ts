@@ -1,4 +1,4 @@
-// In: an ordinary page in Chromium. Out: what its script sees of a socket, from the login to the logout in another tab.
+// what its script sees of a socket, from the login to the logout in another tab.
 import { fileURLToPath } from 'node:url'
 import express from 'express'
 import type { Browser, Page } from 'playwright-core'

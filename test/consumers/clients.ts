@@ -1,4 +1,4 @@
-// In: a Cookie header. Out: what the consumers' own clients make their sockets of.
+// what the consumers' own clients make their sockets of.
 import { WebSocket } from 'ws'
 
 /** The class of a client's sockets: they send the cookie that a browser would send. */

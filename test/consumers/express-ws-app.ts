@@ -1,4 +1,4 @@
-// In: an Express app, its server and a bridge. Out: express-ws on them, behind the bridge.
+// express-ws on them, behind the bridge.
 // #region docs
 import { createServer, type Server } from 'node:http'
 import type { Application } from 'express'

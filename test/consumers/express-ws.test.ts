@@ -1,4 +1,4 @@
-// In: an Express app with express-ws, and a ws client. Out: routes with the session of HTTP.
+// routes with the session of HTTP.
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import { Router } from 'express'

@@ -1,4 +1,4 @@
-// In: a bridge. Out: a Fastify plugin, with a route of @fastify/websocket whose sockets belong to sessions.
+// a Fastify plugin, with a route of @fastify/websocket whose sockets belong to sessions.
 // #region docs
 import type { FastifyPluginAsync } from 'fastify'
 import type { SessionBridge, SessionContext } from 'ws-session-bridge'

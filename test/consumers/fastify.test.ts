@@ -1,4 +1,4 @@
-// In: a Fastify server with @fastify/websocket, beside the Express app that logs in. Out: sockets of the same sessions.
+// sockets of the same sessions.
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import fastifyWebsocket from '@fastify/websocket'

@@ -1,4 +1,4 @@
-// In: a graphql-ws server as its documentation shows it, and its own client. Out: the session, read from the request alone.
+// the session, read from the request alone.
 import { createRequire } from 'node:module'
 import type * as GraphQL from 'graphql'
 import { createClient, type Client as GraphQLClient } from 'graphql-ws'

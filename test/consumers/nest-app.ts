@@ -1,4 +1,4 @@
-// In: a Nest application and a bridge. Out: an adapter whose gateways get their sockets from the bridge.
+// an adapter whose gateways get their sockets from the bridge.
 // #region docs
 import type { INestApplicationContext } from '@nestjs/common'
 import { WsAdapter } from '@nestjs/platform-ws'

@@ -1,4 +1,4 @@
-// In: a Nest application with a gateway on platform-ws, and a ws client. Out: messages that know the session.
+// messages that know the session.
 import 'reflect-metadata'
 import type { IncomingMessage, Server } from 'node:http'
 import type { AddressInfo } from 'node:net'

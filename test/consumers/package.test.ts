@@ -1,4 +1,4 @@
-// In: the package as `npm pack` makes it. Out: what is in it, and nothing else; every door opens by import and by require().
+// what is in it, and nothing else; every door opens by import and by require().
 import { execFile } from 'node:child_process'
 import { cp, mkdtemp, readFile, rm, symlink } from 'node:fs/promises'
 import { tmpdir } from 'node:os'

@@ -1,4 +1,4 @@
-// In: an upgrade of somebody who has logged in by Passport. Out: whether it may connect, and its user as in an HTTP request.
+// whether it may connect, and its user as in an HTTP request.
 // #region docs
 import type { Request, RequestHandler, Response } from 'express'
 import type passport from 'passport'

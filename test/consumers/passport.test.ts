@@ -1,4 +1,4 @@
-// In: an Express app with Passport's login, and a ws client. Out: the user that Passport knows, on the socket.
+// the user that Passport knows, on the socket.
 import type { RequestHandler } from 'express'
 import passport from 'passport'
 import { Strategy } from 'passport-local'

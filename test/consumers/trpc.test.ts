@@ -1,4 +1,4 @@
-// In: a tRPC server as its documentation shows it, and its own client. Out: the session, read from the request alone.
+// the session, read from the request alone.
 import { createTRPCClient, createWSClient, wsLink } from '@trpc/client'
 import { initTRPC, TRPCError } from '@trpc/server'
 import { applyWSSHandler } from '@trpc/server/adapters/ws'

@@ -1,4 +1,4 @@
-// In: a Yjs server as its documentation shows it, and its own client. Out: documents that sync for who is logged in.
+// documents that sync for who is logged in.
 import { docs, setupWSConnection } from '@y/websocket-server/utils'
 import { describe, expect, it } from 'vitest'
 import { WebSocketServer } from 'ws'

@@ -1,4 +1,4 @@
-// In: one node of the demo, in Chromium and over HTTP. Out: how its page bears drops and expiries, and what it keeps to itself.
+// how its page bears drops and expiries, and what it keeps to itself.
 import { MemoryStore } from 'express-session'
 import type { Browser } from 'playwright-core'
 import { beforeAll, describe, expect, it } from 'vitest'

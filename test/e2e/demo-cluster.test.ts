@@ -1,4 +1,4 @@
-// In: what `npm run demo:cluster` starts. Out: two nodes and a Redis that people see working together, and that end together.
+// two nodes and a Redis that people see working together, and that end together.
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { cpSync } from 'node:fs'

@@ -1,4 +1,4 @@
-// In: nothing, or where the sessions are. Out: the demo's own app, a real browser, and what both of them said.
+// the demo's own app, a real browser, and what both of them said.
 import { randomUUID } from 'node:crypto'
 import type { RefusalReason } from 'ws-session-bridge'
 import type { Browser, BrowserContext, Page } from 'playwright-core'

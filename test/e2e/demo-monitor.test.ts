@@ -1,4 +1,4 @@
-// In: the demo in Chromium, on one node and on two. Out: what an administrator sees and does, and what a burglar gets.
+// what an administrator sees and does, and what a burglar gets.
 import type { Browser, Page } from 'playwright-core'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { startChromium } from '../support/chromium.js'

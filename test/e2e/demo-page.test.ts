@@ -1,4 +1,4 @@
-// In: the demo's page in every view, light and dark, on a phone, without a mouse. Out: that it is one for everybody.
+// that it is one for everybody.
 import axe from 'axe-core'
 import type { Browser, Page } from 'playwright-core'
 import { beforeAll, describe, expect, it } from 'vitest'

@@ -1,4 +1,4 @@
-// In: the demo in Chromium, on one node and on two. Out: what people see in the room, and of their sessions.
+// what people see in the room, and of their sessions.
 import type { Browser } from 'playwright-core'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { startChromium } from '../support/chromium.js'
@@ -28,11 +28,11 @@ describe.each(places)('the demo, on $name,', ({ start }) => {
 
     await say(second, '<b>Hello</b>')
     const line = { hasText: '<b>Hello</b>' }
-    await second.locator('#log li', line).getByText('read «Ada» from the session: yours, of this tab').waitFor()
-    await first.locator('#log li', line).getByText('read «Ada» from the session: yours, of another tab').waitFor()
+    await second.locator('#log li', line).getByText('read "Ada" from the session: yours, of this tab').waitFor()
+    await first.locator('#log li', line).getByText('read "Ada" from the session: yours, of another tab').waitFor()
     await other
       .locator('#log li', line)
-      .getByText(/read «Ada» from the session: [0-9a-f]{12}$/)
+      .getByText(/read "Ada" from the session: [0-9a-f]{12}$/)
       .waitFor()
     expect(await other.locator('#log b').count()).toBe(0)
 
@@ -71,7 +71,7 @@ describe.each(places)('the demo, on $name,', ({ start }) => {
     expect([answer.status(), await answer.json()]).toEqual([400, { error: 'A name has 1 to 40 characters.' }])
     await visit(second, 'Room')
     await say(second, 'It is me')
-    await second.getByText('read «Countess of Lovelace» from the session').waitFor()
+    await second.getByText('read "Countess of Lovelace" from the session').waitFor()
     expect(ada.complaints).toEqual([])
   })
 

@@ -1,4 +1,4 @@
-// In: the demo as somebody has left it after a few minutes. Out: pictures of every view, to be looked at. `npm run screenshots`
+// pictures of every view, to be looked at. `npm run screenshots`
 // also renews the one in the README.
 import { mkdirSync, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'

@@ -1,4 +1,4 @@
-// In: sockets that scripts open in Chromium. Out: who gets in and who does not; a script sees no more than the code 1006.
+// who gets in and who does not; a script sees no more than the code 1006.
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'

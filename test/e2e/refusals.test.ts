@@ -1,4 +1,4 @@
-// In: sockets that scripts open in Chromium. Out: the close codes they can read, and the cookies the browser keeps.
+// the close codes they can read, and the cookies the browser keeps.
 import { sign } from 'cookie-signature'
 import type { Browser, BrowserContext, Page } from 'playwright-core'
 import { beforeAll, describe, expect, it } from 'vitest'

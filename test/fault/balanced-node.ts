@@ -1,4 +1,4 @@
-// In: a port, a Redis server and a prefix, as JSON. Out: a process of its own with an app on it that drains on SIGTERM, and says
+// a process of its own with an app on it that drains on SIGTERM, and says
 // when it is ready.
 import { createServer } from 'node:http'
 import { RedisStore } from 'connect-redis'

@@ -1,4 +1,4 @@
-// In: an address and a cookie. Out: a client that talks, notices when it is cut off, and comes back after a pause of its own.
+// a client that talks, notices when it is cut off, and comes back after a pause of its own.
 import { WebSocket } from 'ws'
 import { CloseCode } from 'ws-session-bridge'
 import type { Random } from '../support/random.js'

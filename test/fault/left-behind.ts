@@ -1,4 +1,4 @@
-// In: an app, warm, before a storm. Out: the proof that the storm leaves nothing behind, neither while the app goes on nor
+// the proof that the storm leaves nothing behind, neither while the app goes on nor
 // after its end.
 import type { EventEmitter } from 'node:events'
 import type { Server } from 'node:http'

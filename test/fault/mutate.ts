@@ -1,4 +1,4 @@
-// In: a text and a seed. Out: the text with a few bytes changed, cut or added, the same for the same seed.
+// the text with a few bytes changed, cut or added, the same for the same seed.
 import type { Random } from '../support/random.js'
 
 /** Bytes that mean something to a parser of requests, and so go further than any byte would. */

@@ -1,4 +1,4 @@
-// In: nothing. Out: how many timers there are that were set since then and have neither fired nor been cleared.
+// how many timers there are that were set since then and have neither fired nor been cleared.
 import { atEnd } from '../support/at-end.js'
 
 /** Only the timers that call the globals: Node's own for its sockets and servers are not among them. */

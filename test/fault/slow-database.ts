@@ -1,4 +1,4 @@
-// In: what any process writes. Out: sessions in one place, each command done wholly before the next, and what has become of them.
+// sessions in one place, each command done wholly before the next, and what has become of them.
 import type { SessionData } from 'express-session'
 
 export interface Row {

@@ -1,4 +1,4 @@
-// In: a world, as it is now. Out: what is wrong with it.
+// what is wrong with it.
 import { isDeepStrictEqual } from 'node:util'
 import type { SessionData } from 'express-session'
 import { vi } from 'vitest'

@@ -1,4 +1,4 @@
-// In: a seed. Out: what was wrong in some minutes in which everything happens at once.
+// what was wrong in some minutes in which everything happens at once.
 import type { SessionData } from 'express-session'
 import { vi } from 'vitest'
 import type { SessionContext } from 'ws-session-bridge'

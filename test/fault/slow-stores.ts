@@ -1,4 +1,4 @@
-// In: a database and a way to it. Out: a store and a LiveStore whose calls and answers are on their way for any time, so that they
+// a store and a LiveStore whose calls and answers are on their way for any time, so that they
 // overtake each other.
 import { Store, type SessionData } from 'express-session'
 import type { LiveStore, ReplaceResult, StoredSession } from '../../src/store/live-store.js'

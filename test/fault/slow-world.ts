@@ -1,4 +1,4 @@
-// In: a seed. Out: a bridge on a slow store, what one can do to it, and what has been seen of it.
+// a bridge on a slow store, what one can do to it, and what has been seen of it.
 import { IncomingMessage } from 'node:http'
 import { Socket } from 'node:net'
 import { Duplex } from 'node:stream'

@@ -258,7 +258,7 @@ describe('bind()', () => {
     expect(response.end.mock.calls).toEqual([['event: end\ndata: 4401\n\n']])
   })
 
-  it('waits for no authorize that is under way when the session goes, and hears no «no» after it', async () => {
+  it('waits for no authorize that is under way when the session goes, and hears no "no" after it', async () => {
     const gate = createGate()
     const { store, bridge, bind } = startBridge({
       authorize: async (_session, request) => {

@@ -1,4 +1,4 @@
-// In: options for a bridge. Out: a bridge without a port, whose connections are plain objects.
+// a bridge without a port, whose connections are plain objects.
 import { IncomingMessage } from 'node:http'
 import { Socket } from 'node:net'
 import { MemoryStore, type SessionData, type Store } from 'express-session'

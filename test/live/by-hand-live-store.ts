@@ -1,4 +1,4 @@
-// In: a test that wants to answer for the store itself. Out: a LiveStore whose reads wait for it.
+// a LiveStore whose reads wait for it.
 import type { LiveStore, ReplaceResult, StoredSession } from '../../src/store/live-store.js'
 import { rest, until, type Bound, type BridgeWithoutPort } from './bound.js'
 

@@ -12,7 +12,7 @@ interface Written {
   readonly written: Promise<unknown>
 }
 
-/** An app that writes «last seen» when a socket closes, and one socket. */
+/** An app that writes "last seen" when a socket closes, and one socket. */
 async function startLastSeen(maxAge?: number) {
   let tell!: (written: Promise<unknown>) => void
   const closed = new Promise<Written>((resolve) => {

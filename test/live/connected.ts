@@ -1,4 +1,4 @@
-// In: an app and a cookie. Out: an open client, and the other end of it.
+// an open client, and the other end of it.
 import { once } from 'node:events'
 import type { WebSocket } from 'ws'
 import type { SessionContext, SessionEnd } from 'ws-session-bridge'

@@ -105,7 +105,7 @@ describe('the end of a socket', () => {
     expect(app.faults).toEqual([thrown])
   })
 
-  it("is a fault where a listener's promise rejects: «last seen», of a session that is gone", async () => {
+  it('is a fault where the promise of a listener rejects: "last seen", of a session that is gone', async () => {
     const { app, context } = await start()
     const rejected = once(app.bridge, 'fault')
     // eslint-disable-next-line @typescript-eslint/no-misused-promises -- an async listener is what is tested

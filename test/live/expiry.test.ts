@@ -260,7 +260,7 @@ describe('an expiry that passes between a read and its use', () => {
   })
 
   /*
-   * The store had said «it is there», and the date had passed by more than a second when its answer came: that was taken for a
+   * The store had said "it is there", and the date had passed by more than a second when its answer came: that was taken for a
    * date that says nothing, and the socket stayed until the next revalidation.
    */
   it('during a handshake closes the socket all the same', async () => {

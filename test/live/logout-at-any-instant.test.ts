@@ -175,7 +175,7 @@ describe('what another handshake of the session finds', () => {
     }
   }
 
-  it('is final when it is «gone», at whatever microtask it comes', async () => {
+  it('is final when it is "gone", at whatever microtask it comes', async () => {
     const { app, live, two } = await startTwo()
     for (let microtasks = 0; microtasks < 25; microtasks += 1) {
       const { fates, gets } = await two()

@@ -1,4 +1,4 @@
-// In: nothing. Out: the timeouts that have been set since and have neither fired nor been cleared.
+// the timeouts that have been set since and have neither fired nor been cleared.
 import { createHook } from 'node:async_hooks'
 import { atEnd } from '../support/at-end.js'
 

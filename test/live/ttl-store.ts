@@ -1,4 +1,4 @@
-// In: a map. Out: a store that keeps JSON in it and an expiry beside it, as connect-redis does: `touch` moves only the expiry.
+// a store that keeps JSON in it and an expiry beside it, as connect-redis does: `touch` moves only the expiry.
 import { Store, type SessionData } from 'express-session'
 
 export interface Kept {

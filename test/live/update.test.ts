@@ -389,7 +389,7 @@ describe('update()', () => {
     expect(context.session.role).toBe('guest')
   })
 
-  it('believes a late «gone», whatever was written since', async () => {
+  it('believes a late "gone", whatever was written since', async () => {
     const live = new ByHandLiveStore()
     const { bind } = startBridge({ live })
     const { context } = await bindLoaded({ bind }, live, stored(record({ views: 0 })))

@@ -1,4 +1,4 @@
-// In: the majors that the package is for. Out: a Node of each; the running one serves its own major.
+// a Node of each; the running one serves its own major.
 import { join } from 'node:path'
 import { install, run } from './process.js'
 

@@ -1,4 +1,4 @@
-// In: the packed package. Out: tried as its users would: installed in an empty folder, imported, required, compiled against.
+// tried as its users would: installed in an empty folder, imported, required, compiled against.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import type { Node } from './nodes.js'

@@ -1,4 +1,4 @@
-// In: the ranges of peerDependencies. Out: a folder with the oldest or the newest version of each, and what they are.
+// a folder with the oldest or the newest version of each, and what they are.
 import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { install, run } from './process.js'

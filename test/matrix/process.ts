@@ -1,4 +1,4 @@
-// In: a command and where to run it. Out: what it said, or an error with all of it.
+// what it said, or an error with all of it.
 import { spawn } from 'node:child_process'
 import { delimiter, dirname } from 'node:path'
 

@@ -1,4 +1,4 @@
-// In: nothing. Out: the project on every Node it is for, with the oldest and the newest of its peers and compilers: a table,
+// the project on every Node it is for, with the oldest and the newest of its peers and compilers: a table,
 // and one count for each of its rows.
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'

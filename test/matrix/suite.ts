@@ -1,4 +1,4 @@
-// In: a Node and peers. Out: the tests of this project, run on both.
+// the tests of this project, run on both.
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { Node } from './nodes.js'

@@ -1,4 +1,4 @@
-// In: a job over sessions, some of them gone. Out: the others are changed, and their sockets hear of it.
+// the others are changed, and their sockets hear of it.
 import { describe, expect, it } from 'vitest'
 import { startTestBridge } from '../testing/test-bridge.js'
 import { resetViews } from './background-job.js'

@@ -1,4 +1,4 @@
-// In: session IDs that a job knows. Out: sessions read and changed outside of any request.
+// sessions read and changed outside of any request.
 // #region docs
 import { SessionEndedError, type SessionBridge } from 'ws-session-bridge'
 

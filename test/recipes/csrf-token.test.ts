@@ -1,4 +1,4 @@
-// In: pages that know the token of their session, and pages that do not. Out: only the first get a socket.
+// only the first get a socket.
 import { describe, expect, it } from 'vitest'
 import { startTestBridge } from '../testing/test-bridge.js'
 import { csrfToken, knowsCsrfToken } from './csrf-token.js'

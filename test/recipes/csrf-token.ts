@@ -1,4 +1,4 @@
-// In: a token that stands in the session. Out: only a page that knows it opens a socket.
+// only a page that knows it opens a socket.
 // #region docs
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
 import type { RequestHandler } from 'express'

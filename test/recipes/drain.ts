@@ -1,4 +1,4 @@
-// In: an app, its server and its bridge. Out: a readiness check, and what takes the node out of service without a lost request.
+// a readiness check, and what takes the node out of service without a lost request.
 // #region docs
 import { once } from 'node:events'
 import type { Server } from 'node:http'

@@ -1,4 +1,4 @@
-// In: sockets that close in every way. Out: the time in the session, if there is one left.
+// the time in the session, if there is one left.
 import { once } from 'node:events'
 import { describe, expect, it, vi } from 'vitest'
 import { startTestBridge } from '../testing/test-bridge.js'

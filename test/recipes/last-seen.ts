@@ -1,4 +1,4 @@
-// In: sockets that close. Out: when their users were last seen, in the session.
+// when their users were last seen, in the session.
 // #region docs
 import { SessionEndedError, type ConnectionListener } from 'ws-session-bridge'
 

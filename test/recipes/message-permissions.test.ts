@@ -1,4 +1,4 @@
-// In: messages of roles that may send them, and of those that may not. Out: what was carried out.
+// what was carried out.
 import { describe, expect, it } from 'vitest'
 import { startTestBridge } from '../testing/test-bridge.js'
 import { createRoom } from './message-permissions.js'

@@ -1,4 +1,4 @@
-// In: messages, each with a type. Out: those that the session's role may send are carried out.
+// those that the session's role may send are carried out.
 // #region docs
 import type { ConnectionListener, SessionSnapshot } from 'ws-session-bridge'
 

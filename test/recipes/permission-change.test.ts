@@ -1,4 +1,4 @@
-// In: a role that is taken away. Out: the sockets that needed it.
+// the sockets that needed it.
 import { describe, expect, it } from 'vitest'
 import { startTestBridge } from '../testing/test-bridge.js'
 import { isStaff, setRole } from './permission-change.js'

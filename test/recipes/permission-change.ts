@@ -1,4 +1,4 @@
-// In: a role that changes. Out: sockets that were open by the old one end.
+// sockets that were open by the old one end.
 // #region docs
 import { SessionEndedError, type Authorize, type SessionBridge } from 'ws-session-bridge'
 

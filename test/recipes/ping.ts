@@ -1,4 +1,4 @@
-// In: a ws server. Out: sockets that no proxy takes for dead, and none of clients that are.
+// sockets that no proxy takes for dead, and none of clients that are.
 // #region docs
 import type { WebSocket, WebSocketServer } from 'ws'
 

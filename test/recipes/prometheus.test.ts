@@ -1,4 +1,4 @@
-// In: a bridge that has let some in and refused others. Out: figures that Prometheus can read.
+// figures that Prometheus can read.
 import { describe, expect, it } from 'vitest'
 import { startTestBridge } from '../testing/test-bridge.js'
 import { prometheusText } from './prometheus.js'

@@ -1,4 +1,4 @@
-// In: the bridge's figures. Out: the same in Prometheus' text format.
+// the same in Prometheus' text format.
 // #region docs
 import type { SessionBridgeStats } from 'ws-session-bridge'
 

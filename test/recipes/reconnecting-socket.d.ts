@@ -1,4 +1,4 @@
-// In: what the recipe is given. Out: its types, for the test: the recipe itself is plain JavaScript for a page.
+// its types, for the test: the recipe itself is plain JavaScript for a page.
 export function reconnectingSocket(
   url: string,
   options: {

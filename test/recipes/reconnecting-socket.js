@@ -1,4 +1,4 @@
-// In: an address. Out: a WebSocket that comes back by itself, until the server says that it makes no sense.
+// A WebSocket that comes back by itself, until the server says that it makes no sense.
 // #region docs
 /** Logged out or expired, no longer allowed, disconnected on purpose, too many: to come back would be in vain. */
 const finalCodes = new Set([4401, 4403, 1008, 4429])

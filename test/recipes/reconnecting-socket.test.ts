@@ -1,4 +1,4 @@
-// In: a server that goes away, comes back, and logs out. Out: when the client comes back, and when it does not.
+// when the client comes back, and when it does not.
 import { once, EventEmitter } from 'node:events'
 import { describe, expect, it } from 'vitest'
 import { WebSocket } from 'ws'

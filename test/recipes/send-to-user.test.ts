@@ -1,4 +1,4 @@
-// In: users with several sockets. Out: a message reaches all of one's own, and nobody else's.
+// a message reaches all of one's own, and nobody else's.
 import { describe, expect, it } from 'vitest'
 import { startTestBridge } from '../testing/test-bridge.js'
 import { ConnectedUsers, sendToUser } from './send-to-user.js'

@@ -1,4 +1,4 @@
-// In: a user's name and a message. Out: every socket that the user has in this process gets it.
+// every socket that the user has in this process gets it.
 // #region docs
 import type { SessionBridge, SessionContext } from 'ws-session-bridge'
 

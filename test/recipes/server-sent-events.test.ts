@@ -1,4 +1,4 @@
-// In: HTTP requests for events. Out: a stream that ends with its session.
+// a stream that ends with its session.
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import express from 'express'

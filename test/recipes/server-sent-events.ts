@@ -1,4 +1,4 @@
-// In: an HTTP request for events. Out: a stream that ends with its session.
+// a stream that ends with its session.
 // #region docs
 import type { RequestHandler } from 'express'
 import type { SessionBridge, SessionContext } from 'ws-session-bridge'

@@ -1,4 +1,4 @@
-// In: a user with sessions on two nodes. Out: none is left, and nobody else has lost one.
+// none is left, and nobody else has lost one.
 import { RedisStore } from 'connect-redis'
 import { describe, expect, it } from 'vitest'
 import { redisLiveStore } from 'ws-session-bridge/redis'

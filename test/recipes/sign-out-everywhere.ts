@@ -1,4 +1,4 @@
-// In: a user. Out: all sessions of that user are gone, and with them their sockets on every node.
+// all sessions of that user are gone, and with them their sockets on every node.
 // #region docs
 import { promisify } from 'node:util'
 import type { Request } from 'express'

@@ -1,4 +1,4 @@
-// In: the recipes for Socket.IO. Out: they do what docs/socket.io.md says of them.
+// they do what docs/socket.io.md says of them.
 import { once } from 'node:events'
 import { io as connect, type Socket } from 'socket.io-client'
 import { describe, expect, it, vi } from 'vitest'

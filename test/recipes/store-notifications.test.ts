@@ -1,4 +1,4 @@
-// In: a client that tells of changes as PostgreSQL's does. Out: sockets hear of what other processes did, also after a gap.
+// sockets hear of what other processes did, also after a gap.
 import { EventEmitter, once } from 'node:events'
 import { MemoryStore } from 'express-session'
 import { describe, expect, it } from 'vitest'

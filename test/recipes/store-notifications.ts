@@ -1,4 +1,4 @@
-// In: a database that says which session has changed. Out: the bridge looks at it, at once instead of at the next round.
+// the bridge looks at it, at once instead of at the next round.
 // #region docs
 import { once, type EventEmitter } from 'node:events'
 import { setTimeout as pause } from 'node:timers/promises'

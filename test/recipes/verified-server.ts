@@ -1,4 +1,4 @@
-// In: an app. Out: a ws server of its own, on a port of its own, whose verifyClient asks the app's bridge; nothing is bound yet.
+// a ws server of its own, on a port of its own, whose verifyClient asks the app's bridge; nothing is bound yet.
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'

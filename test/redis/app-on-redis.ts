@@ -1,4 +1,4 @@
-// In: a Redis server. Out: an app on it whose bridge hears by redisLiveStore, and its sessions as Redis holds them.
+// an app on it whose bridge hears by redisLiveStore, and its sessions as Redis holds them.
 import { RedisStore } from 'connect-redis'
 import type { SessionContext } from 'ws-session-bridge'
 import { redisLiveStore, type RedisLiveStoreOptions } from 'ws-session-bridge/redis'

@@ -1,7 +1,7 @@
 import { describe, expect, it, vi } from 'vitest'
 import { StoreUnavailableError } from 'ws-session-bridge'
 import { BatchReader } from '../../src/redis/batch-reader.js'
-import type { RedisClient } from '../../src/redis/own-connection.js'
+import type { RedisClient } from '../../src/redis/dedicated-client.js'
 import { ConnectionLostError } from '../../src/redis/tracking-connection.js'
 import { atEnd } from '../support/at-end.js'
 

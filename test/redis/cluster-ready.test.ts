@@ -2,7 +2,7 @@ import type { RedisClusterType } from 'redis'
 import { describe, expect, it } from 'vitest'
 import { Cluster } from '../../src/redis/cluster.js'
 import { slotCount } from '../../src/redis/key-slot.js'
-import { CallDeadlines } from '../../src/store/call-deadlines.js'
+import { CallTimeouts } from '../../src/internal/call-timeouts.js'
 
 const timeoutMs = 1_000
 
@@ -11,7 +11,7 @@ function takesWrites(client: { isReady?: boolean; isOpen: boolean }, isNodeReady
   const slots = Array.from({ length: slotCount }, () => ({ master: { client: { isReady: isNodeReady } } }))
   const cluster = { ...client, slots, _options: {}, withCommandOptions: () => undefined }
   const listener = { onInvalidate: () => undefined, onMissed: () => undefined, onRefused: () => undefined }
-  const limits = { deadlines: new CallDeadlines(timeoutMs), timeoutMs }
+  const limits = { deadlines: new CallTimeouts(timeoutMs), timeoutMs }
   return new Cluster(cluster as unknown as RedisClusterType, limits, listener).isReady('id')
 }
 

@@ -2,7 +2,7 @@ import { describe, expect, it, vi } from 'vitest'
 import type { RedisClusterType } from 'redis'
 import { movedBetween, ownersOf, partsOf, replicasIn } from '../../src/redis/cluster-slots.js'
 import { ClusterTopology } from '../../src/redis/cluster-topology.js'
-import type { RedisClient } from '../../src/redis/own-connection.js'
+import type { RedisClient } from '../../src/redis/dedicated-client.js'
 import { slotCount } from '../../src/redis/key-slot.js'
 import { atEnd } from '../support/at-end.js'
 

@@ -1,6 +1,6 @@
 import { createClient } from 'redis'
 import { describe, expect, it, vi } from 'vitest'
-import { Announcements } from '../../src/redis/announcements.js'
+import { InvalidationThrottle } from '../../src/redis/invalidation-throttle.js'
 import { atEnd } from '../support/at-end.js'
 import { open } from '../support/client.js'
 import { startRedisServer } from '../support/redis.js'
@@ -126,14 +126,14 @@ describe('what is heard of Redis', () => {
   it('counts as a false alarm only what Redis has announced, not what could have been missed', async () => {
     const server = await startRedisServer()
     const app = await startOnRedis({ url: server.url })
-    const falseAlarms = vi.spyOn(Announcements.prototype, 'falseAlarm')
+    const falseAlarms = vi.spyOn(InvalidationThrottle.prototype, 'recordSpurious')
     const ids = Array.from({ length: 20 }, (_, index) => `id${index}`)
     for (const id of ids) {
       await app.put(id, { user: 'ada' })
       await app.connect(id)
     }
     const killer = await clientOf(server.url)
-    const taken = vi.spyOn(Announcements.prototype, 'take')
+    const taken = vi.spyOn(InvalidationThrottle.prototype, 'take')
     await killAll(killer)
     const looks = () => taken.mock.results.filter(({ value }) => value === 'missed').length
     await expect.poll(looks).toBe(ids.length)

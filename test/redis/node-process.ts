@@ -1,4 +1,4 @@
-// In: a Redis server or the nodes of a Cluster, and a prefix, as JSON. Out: a process of its own with an app on it, that tells
+// a process of its own with an app on it, that tells
 // its port, and then what it hears and when.
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'

@@ -1,4 +1,4 @@
-// In: a port. Out: another one that leads there, until its connections are frozen as by a firewall that forgot them.
+// another one that leads there, until its connections are frozen as by a firewall that forgot them.
 import { once } from 'node:events'
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import { atEnd } from '../support/at-end.js'

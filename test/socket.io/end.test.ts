@@ -52,7 +52,7 @@ describe.each(transports)('by %s, a connection', (_name, ways) => {
     expect(app.io.of('/news').sockets.size).toBe(0)
   })
 
-  it('ends as closed when the client leaves, and «last seen» can still be written', async () => {
+  it('ends as closed when the client leaves, and "last seen" can still be written', async () => {
     const app = await startIo()
     const cookie = await app.login('ada')
     const { client, socket, context } = await connectTo(app, { transports: ways, cookie })

@@ -1,4 +1,4 @@
-// In: an app with a bridge. Out: a Socket.IO server behind it, real clients, and raw polling requests.
+// a Socket.IO server behind it, real clients, and raw polling requests.
 import { once } from 'node:events'
 import { Server, type DefaultEventsMap, type ServerOptions, type Socket } from 'socket.io'
 import { io as connectClient, type ManagerOptions, type Socket as Client, type SocketOptions } from 'socket.io-client'

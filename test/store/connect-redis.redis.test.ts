@@ -1,6 +1,6 @@
 import type { SessionData } from 'express-session'
 import { describe, expect, it, vi } from 'vitest'
-import { requestWith } from '../handshake/request.js'
+import { requestWith } from '../authenticate/request.js'
 import { startApp, type AppOptions } from '../support/app.js'
 import { open, refused } from '../support/client.js'
 import { forgedFrom } from '../support/forged-cookie.js'

@@ -1,6 +1,6 @@
 import { MemoryStore, Store, type SessionData } from 'express-session'
 import { describe, expect, it, vi } from 'vitest'
-import { systemClock } from '../../src/clock.js'
+import { systemClock } from '../../src/internal/clock.js'
 import { ExpressStore } from '../../src/store/express-store.js'
 import { record, rest } from '../live/bound.js'
 import { TtlStore } from '../live/ttl-store.js'

@@ -1,8 +1,8 @@
-// In: a way to make a LiveStore and the store beneath it. Out: the facts that hold for every LiveStore, as tests.
+// the facts that hold for every LiveStore, as tests.
 import { Cookie, type SessionData, type Store } from 'express-session'
 import { describe, expect, it } from 'vitest'
 import type { LiveStore, StoredSession } from 'ws-session-bridge'
-import { snapshotOfStored } from '../../src/store/clean-session.js'
+import { snapshotOfStored } from '../../src/store/normalized-session.js'
 import { atEnd } from '../support/at-end.js'
 
 export interface LiveStoreFixture {

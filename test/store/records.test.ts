@@ -1,7 +1,7 @@
 import type { Request } from 'express'
 import { MemoryStore, type SessionData } from 'express-session'
 import { describe, expect, it, vi } from 'vitest'
-import { requestWith } from '../handshake/request.js'
+import { requestWith } from '../authenticate/request.js'
 import { startApp } from '../support/app.js'
 import { refused } from '../support/client.js'
 

@@ -1,6 +1,6 @@
 import { MemoryStore, Store, type SessionData } from 'express-session'
 import { describe, expect, it, vi } from 'vitest'
-import { hearStoreCalls } from '../../src/store/store-calls.js'
+import { observeStoreCalls } from '../../src/store/store-calls.js'
 import { done, record, rest, startBridge, until } from '../live/bound.js'
 
 type Method = 'set' | 'touch' | 'destroy' | 'clear'
@@ -15,7 +15,7 @@ function thrower(): never {
 /** A store, and what its calls told. */
 function hear<S extends Store>(store: S) {
   const told: (string | undefined)[] = []
-  const stop = hearStoreCalls(store, ({ sessionID }) => told.push(sessionID))
+  const stop = observeStoreCalls(store, ({ sessionID }) => told.push(sessionID))
   return { store, told, stop }
 }
 
@@ -31,7 +31,7 @@ describe('the calls made to a store', () => {
   it('are told with the session that was written', () => {
     const store = new MemoryStore()
     const told: unknown[] = []
-    hearStoreCalls(store, ({ sessionID, written }) => told.push([sessionID, written]))
+    observeStoreCalls(store, ({ sessionID, written }) => told.push([sessionID, written]))
     const session = record({ user: 'ada' })
     store.set('id', session)
     store.touch('id', session)
@@ -56,7 +56,7 @@ describe('the calls made to a store', () => {
   ])('are told to have failed where the store %s', async (_how, set) => {
     const store = Object.assign(new MemoryStore(), { set })
     const told: boolean[] = []
-    hearStoreCalls(store, ({ isAnswered, hasFailed }) => told.push(isAnswered && hasFailed))
+    observeStoreCalls(store, ({ isAnswered, hasFailed }) => told.push(isAnswered && hasFailed))
     try {
       await (store as { set: (...args: SetArguments) => unknown }).set('id', record(), () => undefined)
     } catch {

@@ -1,4 +1,4 @@
-// In: the doors of the package. Out: docs/api.md, the reference of all that they export, as Markdown.
+// docs/api.md, the reference of all that they export, as Markdown.
 import { format, resolveConfig } from 'prettier'
 import ts from 'typescript'
 import type { Documented, Door, PublicName } from './public-api.js'

@@ -1,4 +1,4 @@
-// In: options for the parts of an app. Out: a real server with Express, express-session and ws, bridged and listening;
+// a real server with Express, express-session and ws, bridged and listening;
 // closed at the test's end.
 import { once } from 'node:events'
 import { createServer, type Server } from 'node:http'

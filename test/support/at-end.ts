@@ -1,4 +1,4 @@
-// In: what a fixture has to undo. Out: undone when the test ends, or, outside a test, when its file ends; last in, first out.
+// undone when the test ends, or, outside a test, when its file ends; last in, first out.
 import { afterAll, onTestFinished, TestRunner } from 'vitest'
 
 type Undo = () => unknown

@@ -1,4 +1,4 @@
-// In: nothing. Out: a key and a certificate for this machine, made by openssl, gone at the test's end.
+// a key and a certificate for this machine, made by openssl, gone at the test's end.
 import { execFile } from 'node:child_process'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'

@@ -1,4 +1,4 @@
-// In: the machine's own Chromium. Out: a running one with a fresh profile, closed at the test's end.
+// a running one with a fresh profile, closed at the test's end.
 import { accessSync, constants } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { chromium, type Browser } from 'playwright-core'

@@ -1,4 +1,4 @@
-// In: an address and the headers of an upgrade. Out: an open WebSocket whose messages wait to be read, or what refused it.
+// an open WebSocket whose messages wait to be read, or what refused it.
 import { once } from 'node:events'
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import { WebSocket, type RawData } from 'ws'

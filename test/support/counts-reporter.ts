@@ -1,4 +1,4 @@
-// In: the results of a run. Out: its last line, "N passed, N failed, N skipped".
+// its last line, "N passed, N failed, N skipped".
 import type { Reporter, TestModule } from 'vitest/node'
 import { tellCounts } from './counts.js'
 

@@ -1,4 +1,4 @@
-// In: how many passed, failed and were skipped. Out: "N passed, N failed, N skipped", for people and for machines that count.
+// "N passed, N failed, N skipped", for people and for machines that count.
 import { appendFileSync } from 'node:fs'
 
 export interface Counts {

@@ -1,4 +1,4 @@
-// In: a cookie of a session that is there. Out: the same with a signature that nobody made.
+// the same with a signature that nobody made.
 
 /**
  * Takes a Cookie header or its value. The whole signature goes: cut anywhere else, one that holds a `%2B` would become

@@ -1,4 +1,4 @@
-// In: a script of the tests, in TypeScript. Out: a process of its own that runs it, on these very sources.
+// a process of its own that runs it, on these very sources.
 import { fork, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'

@@ -1,4 +1,4 @@
-// In: a call that a test wants to hold. Out: a gate that tells when the call has arrived and opens when the test says so.
+// a gate that tells when the call has arrived and opens when the test says so.
 import type { Store } from 'express-session'
 
 export interface Gate {

@@ -1,4 +1,4 @@
-// In: the recipe's configuration and the nodes' addresses. Out: a real HAProxy before them, with a certificate of its own.
+// a real HAProxy before them, with a certificate of its own.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'

@@ -1,4 +1,4 @@
-// In: the doors that package.json opens. Out: every public name with its declaration, its members and their TSDoc.
+// every public name with its declaration, its members and their TSDoc.
 import { readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import ts from 'typescript'

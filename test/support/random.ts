@@ -1,4 +1,4 @@
-// In: a seed. Out: random numbers, the same for the same seed.
+// random numbers, the same for the same seed.
 
 export interface Random {
   /** From 0 up to, but not including, 1. */

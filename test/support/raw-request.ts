@@ -1,4 +1,4 @@
-// In: bytes for a port. Out: the TCP connection they went over, and every byte that came back.
+// the TCP connection they went over, and every byte that came back.
 import { connect, type Socket } from 'node:net'
 import { atEnd } from './at-end.js'
 

@@ -1,4 +1,4 @@
-// In: nothing. Out: a real Cluster of three masters and three replicas on free ports, and what befalls its nodes.
+// a real Cluster of three masters and three replicas on free ports, and what befalls its nodes.
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'

@@ -1,4 +1,4 @@
-// In: REDIS_URL, or nothing. Out: one Redis server for the whole run, whose address the tests get from redisUrl().
+// one Redis server for the whole run, whose address the tests get from redisUrl().
 import type { TestProject } from 'vitest/node'
 import { spawnRedisServer } from './redis-server.js'
 

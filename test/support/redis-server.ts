@@ -1,4 +1,4 @@
-// In: arguments for a Redis server. Out: a real one on a free port of its own, ready, and gone with this process at the latest.
+// a real one on a free port of its own, ready, and gone with this process at the latest.
 import { spawn, type ChildProcess } from 'node:child_process'
 import { randomInt } from 'node:crypto'
 import { once } from 'node:events'

@@ -1,4 +1,4 @@
-// In: a test that needs Redis. Out: a server of its own, or a store on the shared one under a prefix of its own.
+// a server of its own, or a store on the shared one under a prefix of its own.
 import { randomUUID } from 'node:crypto'
 import { RedisStore } from 'connect-redis'
 import { createClient } from 'redis'

@@ -1,4 +1,4 @@
-// In: HTTP requests of a test. Out: their session, read and changed as an app would.
+// their session, read and changed as an app would.
 import { Router, type Request, type Response } from 'express'
 
 /** `POST /login?name&role`, `GET /me`, `POST /set?key&value`, `POST /logout`, `POST /regenerate?name`. */

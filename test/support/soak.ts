@@ -1,4 +1,4 @@
-// In: how many of something for a moment, and how many for a soak. Out: how many it is in this run, and the seed that repeats it.
+// how many it is in this run, and the seed that repeats it.
 import { randomInt } from 'node:crypto'
 
 /** `npm run test:soak`: the same tests, for minutes instead of seconds. */

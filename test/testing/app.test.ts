@@ -1,4 +1,4 @@
-// In: an Express app of one's own on the session options of a test bridge. Out: HTTP and sockets share sessions and a clock.
+// HTTP and sockets share sessions and a clock.
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import express from 'express'

@@ -1,4 +1,4 @@
-// In: a test bridge and hours that pass at once. Out: what a session's time does to its sockets.
+// what a session's time does to its sockets.
 import { WebSocket } from 'ws'
 import { describe, expect, it } from 'vitest'
 import { startTestBridge } from './test-bridge.js'

@@ -1,4 +1,4 @@
-// In: the code of docs/testing.md. Out: it does what the page says.
+// it does what the page says.
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import express from 'express'

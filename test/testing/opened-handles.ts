@@ -1,4 +1,4 @@
-// In: nothing. Out: the servers, connections and pipes that the process has opened since.
+// the servers, connections and pipes that the process has opened since.
 import { createHook } from 'node:async_hooks'
 import { atEnd } from '../support/at-end.js'
 

@@ -1,4 +1,4 @@
-// In: options of a test bridge. Out: one that is closed at the test's end, with what its bridge told by `fault`.
+// one that is closed at the test's end, with what its bridge told by `fault`.
 import { createTestBridge, type TestBridge, type TestBridgeOptions } from 'ws-session-bridge/testing'
 import { atEnd } from '../support/at-end.js'
 

@@ -1,4 +1,4 @@
-// In: clients of a test bridge. Out: real handshakes without a port, and what a test gets to see of them.
+// real handshakes without a port, and what a test gets to see of them.
 import { once } from 'node:events'
 import { inspect } from 'node:util'
 import { WebSocket, WebSocketServer } from 'ws'

@@ -1,4 +1,4 @@
-// In: nothing. Out: a process in which connections come and go; its parent is told every session ID and signature there was.
+// a process in which connections come and go; its parent is told every session ID and signature there was.
 import { subscribe } from 'node:diagnostics_channel'
 import { once } from 'node:events'
 import { createServer } from 'node:http'

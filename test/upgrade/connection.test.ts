@@ -104,7 +104,7 @@ describe('a socket to which nobody listens', () => {
     await client.receivedUntil('\r\n\r\n')
     const ended = once(app.bridge, 'end')
     client.socket.write(Buffer.from([0xff, 0xff, 0xff]))
-    // The close frame of 1002, «protocol error».
+    // The close frame of 1002, "protocol error".
     await client.receivedUntil('\r\n\r\n\x88\x02\x03\xea')
     client.socket.end()
     expect(await ended).toMatchObject([{}, { reason: 'closed' }])

@@ -1,4 +1,4 @@
-// In: an await of the handshake. Out: an app whose next handshake waits there, and a raw request that has arrived there.
+// an app whose next handshake waits there, and a raw request that has arrived there.
 import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import { MemoryStore } from 'express-session'

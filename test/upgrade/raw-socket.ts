@@ -1,4 +1,4 @@
-// In: the server's end of a connection. Out: what it has heard, and who listens to it.
+// what it has heard, and who listens to it.
 import type { EventEmitter } from 'node:events'
 import type { Socket } from 'node:net'
 import { vi } from 'vitest'

@@ -1,4 +1,4 @@
-// In: an app and a client's cookie. Out: both ends of an open connection, and what a callback was given.
+// both ends of an open connection, and what a callback was given.
 import { once } from 'node:events'
 import type { WebSocket } from 'ws'
 import type { SessionContext, SessionRequest } from 'ws-session-bridge'

@@ -1,6 +1,5 @@
 /*
  * What the handshake costs by itself: from a request, without a socket, to the user of its session.
- * In: stores with the same sessions. Out: CPU of one, beside the middleware's, one at a time and 64 at once.
  */
 import type { IncomingMessage } from 'node:http'
 

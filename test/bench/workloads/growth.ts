@@ -1,6 +1,5 @@
 /*
  * Whether things cost more the more sockets are open.
- * In: servers with few and with many open sockets. Out: CPU of a handshake, of a change and of a logout.
  */
 import type { Workload } from '../bench.js'
 import type { ClientCalls } from '../clients.js'

@@ -1,6 +1,5 @@
 /*
  * Whole handshakes over TCP, from the connection to the open socket.
- * In: servers in processes of their own. Out: CPU of the server for one, beside that of ws without any session.
  */
 import type { Bench, Workload } from '../bench.js'
 import { start, type Process } from '../process.js'

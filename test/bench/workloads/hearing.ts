@@ -1,6 +1,5 @@
 /*
  * How soon a node hears what another process does, and what it costs to listen.
- * In: a node with many sockets, each of a session of its own on Redis. Out: latencies, and what an idle node asks Redis.
  */
 import { setTimeout as pause } from 'node:timers/promises'
 

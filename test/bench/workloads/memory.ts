@@ -1,6 +1,5 @@
 /*
  * What an idle socket keeps in memory.
- * In: servers in processes of their own, with more and more open sockets. Out: heap and resident memory for one.
  */
 import type { Bench, Workload } from '../bench.js'
 import type { ClientCalls } from '../clients.js'

@@ -1,6 +1,5 @@
 /*
  * What it costs a handler to know its session at every message.
- * In: servers whose handlers look at nothing, at `context.session`, or reload the session. Out: CPU of the server for a message.
  */
 import { once } from 'node:events'
 import type { Socket } from 'node:net'

@@ -1,6 +1,5 @@
 /*
  * A check of all sessions at once, as after a lost connection to the store.
- * In: 100 000 sessions with a connection each. Out: how long it takes, and for how long the event loop is held up.
  */
 import { MemoryStore, type SessionData, type Store } from 'express-session'
 import {

@@ -1,6 +1,5 @@
 /*
  * Everybody comes back at once, as after a proxy's restart.
- * In: a server whose clients were all cut. Out: when the last one was in, who was refused, and what Redis was asked.
  */
 import type { Bench, Workload } from '../bench.js'
 import type { ClientCalls } from '../clients.js'

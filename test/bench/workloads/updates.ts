@@ -1,6 +1,5 @@
 /*
  * Writing sessions from a socket: many writers on one session, and on a thousand.
- * In: counters in sessions. Out: updates a second, and how many of them are still there afterwards.
  */
 import { MemoryStore, type SessionData, type Store } from 'express-session'
 import { createSessionBridge, type LiveStore } from 'ws-session-bridge'

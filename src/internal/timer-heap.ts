@@ -1,0 +1,133 @@
+/*
+ * When to look at which session next: one timer for all of them.
+ */
+
+import { systemClock, type Clock } from './clock.js'
+
+/** Something with a time at which to look at it. The heap owns heapIndex. */
+export interface Due {
+  /** In ms since the epoch, since it is expiries that are waited for. */
+  dueAt: number
+  /** Its index in the heap; -1 while it is in none. */
+  heapIndex: number
+}
+
+/** The longest that the timer sleeps, in ms: somebody may set the clock meanwhile, or the whole machine may sleep. */
+const longestMs = 30_000
+
+/** By how much the time of day may run ahead of the timers', or behind, before that counts as set, in ms. */
+const driftMs = 1_000
+
+/** How many are looked at before others get their turn. */
+const sliceSize = 100
+
+/** An indexed binary heap: what is taken out is gone at once, so that a session that ended is kept by nothing. */
+export class TimerHeap<T extends Due> {
+  readonly #heap: T[] = []
+  readonly #onDue: (item: T) => void
+  readonly #clock: Clock
+  #disarm: (() => void) | undefined
+  #armedFor = Infinity
+  #skew: number
+
+  constructor(onDue: (item: T) => void, clock = systemClock) {
+    this.#onDue = onDue
+    this.#clock = clock
+    this.#skew = skewOf(clock)
+  }
+
+  /** Looks at an item at that time, in place of the time it had; Infinity: never. */
+  set(item: T, dueAt: number): void {
+    if (dueAt === Infinity) return this.remove(item)
+    const earlier = item.heapIndex === -1 || dueAt < item.dueAt
+    item.dueAt = dueAt
+    if (item.heapIndex === -1) {
+      item.heapIndex = this.#heap.length
+      this.#heap.push(item)
+    }
+    if (earlier) this.#rise(item)
+    else this.#sink(item)
+    this.#arm()
+  }
+
+  remove(item: T): void {
+    if (item.heapIndex === -1) return
+    const last = this.#heap.pop() as T
+    if (last !== item) {
+      last.heapIndex = item.heapIndex
+      this.#heap[last.heapIndex] = last
+      this.#rise(last)
+      this.#sink(last)
+    }
+    item.heapIndex = -1
+  }
+
+  /** Stops the timer, for good. */
+  dispose(): void {
+    this.#disarm?.()
+  }
+
+  #arm(): void {
+    const first = this.#heap[0]
+    // A timer that fires too early costs less than arming it anew for every session that comes and goes.
+    if (first === undefined || first.dueAt >= this.#armedFor) return
+    this.#disarm?.()
+    this.#armedFor = first.dueAt
+    const delayMs = Math.min(Math.max(first.dueAt - this.#clock.now(), 0), longestMs)
+    this.#disarm = this.#clock.after(delayMs, this.#fire)
+  }
+
+  readonly #fire = (): void => {
+    this.#armedFor = Infinity
+    const now = this.#clock.now()
+    // These are times of a clock that has been set: all are looked at now, and get new ones. Equal times keep the heap a heap.
+    if (this.#isClockSet()) for (const item of this.#heap) item.dueAt = now
+    for (let done = 0; done < sliceSize; done += 1) {
+      const first = this.#heap[0]
+      if (first === undefined || first.dueAt > now) break
+      this.remove(first)
+      this.#onDue(first)
+    }
+    // Those that are left of this time get their turn after whoever else waits for one.
+    this.#arm()
+  }
+
+  /* Since it was asked last. */
+  #isClockSet(): boolean {
+    const skew = skewOf(this.#clock)
+    const isSet = Math.abs(skew - this.#skew) > driftMs
+    this.#skew = skew
+    return isSet
+  }
+
+  #rise(item: T): void {
+    while (item.heapIndex > 0) {
+      const parent = this.#heap[(item.heapIndex - 1) >> 1] as T
+      if (parent.dueAt <= item.dueAt) return
+      this.#swap(item, parent)
+    }
+  }
+
+  #sink(item: T): void {
+    for (;;) {
+      const left = this.#heap[2 * item.heapIndex + 1]
+      const right = this.#heap[2 * item.heapIndex + 2]
+      const child = right !== undefined && left !== undefined && right.dueAt < left.dueAt ? right : left
+      if (child === undefined || child.dueAt >= item.dueAt) return
+      this.#swap(child, item)
+    }
+  }
+
+  #swap(upper: T, lower: T): void {
+    const heapIndex = upper.heapIndex
+    upper.heapIndex = lower.heapIndex
+    lower.heapIndex = heapIndex
+    this.#heap[upper.heapIndex] = upper
+    this.#heap[lower.heapIndex] = lower
+  }
+}
+
+/* Timers run by another clock than the time of day, and nobody sets that one. */
+function skewOf(clock: Clock): number {
+  return clock.now() - clock.elapsed()
+}

@@ -1,0 +1,40 @@
+/*
+ * What the floors tell the bridge of their doings, for its events and its statistics.
+ */
+import type { IncomingMessage } from 'node:http'
+
+import type { WebSocket } from 'ws'
+
+import type { SessionSnapshot } from '../store/snapshot.js'
+import type { Refusal, SessionEnd } from '../refusals.js'
+import type { SessionContext } from './session-context.js'
+
+/** What went wrong outside any call, by where it did. */
+export type FaultKind =
+  /** Option `authorize` threw, was too late, or gave something odd. */
+  | 'authorize'
+  /** Option `origins`, or express-session's `cookie` as a function, threw or gave something odd. */
+  | 'origins'
+  /** The store holds something that cannot be a session, or a session whose cookie cannot be renewed. */
+  | 'record'
+  /** A check failed, and not for want of the store. */
+  | 'check'
+  /** The LiveStore says so, or could not watch a session, leave it, or be closed. */
+  | 'live-store'
+  /** A hook of the ws server threw, or what was handed in is no upgrade. */
+  | 'upgrade'
+  /** A 'connection' listener threw or rejected. */
+  | 'connection-listener'
+  /** A listener of the bridge's own events, or of a context's, threw or rejected. */
+  | 'event-listener'
+  /** A method of a bound connection threw or rejected. */
+  | 'bound-connection'
+
+/** Where the stages report to. None of these throws. */
+export interface EventSink {
+  accepted(context: SessionContext | undefined, ws: WebSocket | undefined): void
+  refused(refusal: Refusal, request: IncomingMessage): void
+  changed(context: SessionContext, session: SessionSnapshot, previous: SessionSnapshot): void
+  ended(context: SessionContext, end: SessionEnd): void
+  fault(kind: FaultKind, error: unknown): void
+}

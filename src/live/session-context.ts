@@ -1,0 +1,249 @@
+/*
+ * What a connection knows of its session: the third argument of 'connection'.
+ */
+import { EventEmitter } from 'node:events'
+import type { InspectOptions } from 'node:util'
+
+import type { WebSocket } from 'ws'
+
+import { hashOf } from '../session-hash.js'
+import type { StoredSession } from '../store/live-store.js'
+import type { SessionSnapshot } from '../store/snapshot.js'
+import type { SessionEnd } from '../refusals.js'
+import type { BoundConnection } from './connection.js'
+import type { Mutate } from './optimistic-writer.js'
+
+/** Where a connection came from. Plain data: it keeps neither the request nor the raw socket. */
+export interface HandshakeInfo {
+  /** The request target as it was sent. */
+  readonly url: string
+  /** The Origin header. */
+  readonly origin: string | undefined
+  /** The address at the other end of the TCP connection: a proxy's, behind a proxy. */
+  readonly remoteAddress: string | undefined
+  /** When the request was judged, in ms since the epoch. */
+  readonly at: number
+}
+
+/**
+ * The session of one connection. Inspecting or serialising it shows a hash in place of the session ID.
+ *
+ * What reads or writes the store rejects with {@link StoreUnavailableError} when it cannot, and with
+ * {@link SessionEndedError} when the session is gone. After `closed`, `disconnected` and `shutdown` it still works, while
+ * the session exists and until `bridge.close()` resolves: people write "last seen" in a close handler.
+ */
+export interface SessionContext extends EventEmitter<SessionContextEvents> {
+  /** The verified session ID. A credential: keep it out of logs, answers and messages. */
+  readonly sessionID: string
+  /** The session as it is now: frozen all the way down, replaced when the store's record changes. After the end, the last one. */
+  readonly session: SessionSnapshot
+  /** How the connection ended; `undefined` while it is open. */
+  readonly ended: SessionEnd | undefined
+  /** Where the connection came from. */
+  readonly handshake: HandshakeInfo
+  /** The socket, so that one can send to every socket of a user; `undefined` before the 101 and for other kinds of connection. */
+  readonly ws: WebSocket | undefined
+  /** Aborts when the session ended or the socket closed: hand it to what a handler starts. */
+  readonly signal: AbortSignal
+  /**
+   * Reads the store now; seldom needed, as `session` is kept current.
+   *
+   * @throws {SessionEndedError} (rejects) if the session is gone.
+   * @throws {StoreUnavailableError} (rejects) when the store cannot be read.
+   */
+  refresh(): Promise<SessionSnapshot>
+  /**
+   * Reads, changes, and writes back only if nobody wrote in between; else again with what is there by then.
+   *
+   * `mutate` is synchronous and may run several times. If it returns a thenable: TypeError, nothing written. If it throws:
+   * that error, nothing written. Never brings a destroyed session back.
+   *
+   * @throws {SessionEndedError} (rejects) if the session is gone.
+   * @throws {StoreUnavailableError} (rejects) when the store fails; the write may have been done all the same.
+   */
+  update(mutate: Mutate): Promise<SessionSnapshot>
+  /**
+   * Puts off the expiry now, as an HTTP request does.
+   *
+   * @throws {SessionEndedError} (rejects) if the session is gone.
+   * @throws {StoreUnavailableError} (rejects) when the store fails.
+   */
+  touch(): Promise<void>
+  /**
+   * Signs out: the session goes, and with it all its sockets on every node.
+   *
+   * @throws {SessionEndedError} (rejects) after the end as `destroyed` or `expired`.
+   * @throws {StoreUnavailableError} (rejects) when the store fails.
+   */
+  destroy(): Promise<void>
+}
+
+/** The events of a context. A listener that throws, or whose promise rejects, is a `fault` of the bridge. */
+export interface SessionContextEvents {
+  /** The session's data changed. A moved expiry is no change. */
+  change: [session: SessionSnapshot, previous: SessionSnapshot]
+  /** Once for every context that was upgraded or bound, also when the client simply closed. */
+  end: [end: SessionEnd]
+}
+
+/** What a context can do with its session. */
+export interface SessionActions {
+  refresh(context: Context): Promise<SessionSnapshot>
+  update(context: Context, mutate: Mutate): Promise<SessionSnapshot>
+  touch(context: Context): Promise<void>
+  destroy(context: Context): Promise<void>
+  /** An async listener of a context has rejected. */
+  listenerRejected(error: unknown): void
+}
+
+/** Where a context has its session from: what a handshake found, then the live session, at the end what that was last. */
+export interface SessionSource {
+  readonly sessionID: string
+  readonly stored: StoredSession | undefined
+  /** Undefined only before the first load. */
+  readonly snapshot: SessionSnapshot | undefined
+}
+
+/** A session as a handshake found it, before anybody watches it, or as it was at the end. */
+export interface FoundSession extends SessionSource {
+  readonly snapshot: SessionSnapshot
+}
+
+/*
+ * EventEmitter without what its constructor makes: most contexts are never listened to, and its table of listeners is a
+ * quarter of a kilobyte. Its methods make the table when a first listener comes, as they do for whoever inherits from it by
+ * `util.inherits` and never calls the constructor.
+ *
+ * Rejections are captured: "last seen" in an async listener of 'end' rejects after a logout, and nobody should have to catch
+ * that to keep the process alive.
+ */
+const LazyEventEmitter = function () {
+  // Nothing yet.
+} as unknown as typeof EventEmitter
+LazyEventEmitter.prototype = Object.assign(new EventEmitter({ captureRejections: true }), { _events: undefined })
+
+/** The context behind the public interface. It holds no request: a Session would, and with it kilobytes for each socket. */
+export class Context extends LazyEventEmitter<SessionContextEvents> implements SessionContext {
+  /** Its place among the contexts of its session. */
+  slot = -1
+
+  readonly #actions: SessionActions
+  readonly #handshake: HandshakeInfo
+  #session: SessionSource
+  #connection: WebSocket | BoundConnection | undefined
+  #isWebSocket = false
+  #ended: SessionEnd | undefined
+  #abort: AbortController | undefined
+
+  constructor(actions: SessionActions, found: FoundSession, handshake: HandshakeInfo) {
+    super()
+    this.#actions = actions
+    this.#session = found
+    this.#handshake = handshake
+  }
+
+  get sessionID(): string {
+    return this.#session.sessionID
+  }
+
+  get session(): SessionSnapshot {
+    return this.#session.snapshot as SessionSnapshot
+  }
+
+  get handshake(): HandshakeInfo {
+    return this.#handshake
+  }
+
+  get ws(): WebSocket | undefined {
+    return this.#isWebSocket ? (this.#connection as WebSocket) : undefined
+  }
+
+  get ended(): SessionEnd | undefined {
+    return this.#ended
+  }
+
+  get signal(): AbortSignal {
+    if (this.#abort === undefined) {
+      this.#abort = new AbortController()
+      if (this.#ended !== undefined) this.#abort.abort()
+    }
+    return this.#abort.signal
+  }
+
+  refresh(): Promise<SessionSnapshot> {
+    return this.#actions.refresh(this)
+  }
+
+  update(mutate: Mutate): Promise<SessionSnapshot> {
+    return this.#actions.update(this, mutate)
+  }
+
+  touch(): Promise<void> {
+    return this.#actions.touch(this)
+  }
+
+  destroy(): Promise<void> {
+    return this.#actions.destroy(this)
+  }
+
+  /** @internal What Node calls where an async listener has rejected. */
+  override [EventEmitter.captureRejectionSymbol](...[error]: unknown[]): void {
+    this.#actions.listenerRejected(error)
+  }
+
+  /** @internal Where its session comes from. */
+  get source(): SessionSource {
+    return this.#session
+  }
+
+  /** @internal */
+  get connection(): WebSocket | BoundConnection | undefined {
+    return this.#connection
+  }
+
+  /** @internal */
+  belongsTo(actions: SessionActions): boolean {
+    return this.#actions === actions
+  }
+
+  /** @internal */
+  connectTo(connection: WebSocket | BoundConnection, isWebSocket: boolean): void {
+    this.#connection = connection
+    this.#isWebSocket = isWebSocket
+  }
+
+  /** @internal From now on its session is the live one. */
+  join(live: SessionSource, slot: number): void {
+    this.#session = live
+    this.slot = slot
+  }
+
+  /** @internal From now on it is over, and its session stays as it was. */
+  shut(end: SessionEnd, stored: StoredSession | undefined): void {
+    this.#ended = end
+    this.#session = { sessionID: this.sessionID, stored, snapshot: this.session }
+  }
+
+  /** @internal For one without a live session: what was read of it since. */
+  found(stored: StoredSession | undefined, snapshot: SessionSnapshot): void {
+    this.#session = { sessionID: this.sessionID, stored, snapshot }
+  }
+
+  /** @internal */
+  abort(): void {
+    this.#abort?.abort()
+  }
+
+  toJSON(): object {
+    const { session, handshake, ended } = this
+    return { sessionHash: hashOf(this.sessionID), session, handshake, ended }
+  }
+
+  [Symbol.for('nodejs.util.inspect.custom')](
+    _depth: number,
+    options: InspectOptions,
+    inspect: (value: unknown, options: InspectOptions) => string,
+  ): string {
+    return `SessionContext ${inspect(this.toJSON(), options)}`
+  }
+}

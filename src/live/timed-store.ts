@@ -1,0 +1,64 @@
+/*
+ * The one way to the store from inside: every call has a deadline, and one kind of error.
+ */
+import type { SessionData } from 'express-session'
+
+import { CallTimeouts } from '../internal/call-timeouts.js'
+import type { LiveStore, ReplaceResult, StoredSession } from '../store/live-store.js'
+import { isThenable } from '../internal/is-thenable.js'
+import { fireAndForget } from '../internal/fire-and-forget.js'
+
+/** A LiveStore whose calls always settle. */
+export class TimedStore {
+  readonly #store: LiveStore
+  readonly #calls: CallTimeouts
+  readonly #onFault: (error: unknown) => void
+
+  constructor(store: LiveStore, timeoutMs: number, onFault: (error: unknown) => void) {
+    this.#store = store
+    this.#calls = new CallTimeouts(timeoutMs)
+    this.#onFault = onFault
+  }
+
+  /**
+   * A promise that it returns all the same, and that rejects, is a fault: changes are found by asking then.
+   *
+   * @throws what the LiveStore throws: whose session cannot be watched is not let in.
+   */
+  watch(sessionID: string): void {
+    const start = (): unknown => this.#store.watch(sessionID)
+    const returned = start()
+    if (isThenable(returned)) returned.then(undefined, this.#onFault)
+  }
+
+  /** Never throws. */
+  unwatch(sessionID: string): void {
+    fireAndForget(() => this.#store.unwatch(sessionID), this.#onFault)
+  }
+
+  get(sessionID: string, held?: StoredSession): Promise<StoredSession | undefined> {
+    return this.#calls.within(() => this.#store.get(sessionID, held))
+  }
+
+  /** For a handshake, which has a deadline of its own and is refused as `timeout` when it passes. */
+  getForHandshake(sessionID: string, held?: StoredSession): Promise<StoredSession | undefined> {
+    return this.#store.get(sessionID, held)
+  }
+
+  replace(sessionID: string, expected: StoredSession, next: SessionData): Promise<ReplaceResult> {
+    return this.#calls.within(() => this.#store.replace(sessionID, expected, next))
+  }
+
+  touch(sessionID: string): Promise<'touched' | 'gone'> {
+    return this.#calls.within(() => this.#store.touch(sessionID))
+  }
+
+  destroy(sessionID: string): Promise<void> {
+    return this.#calls.within(() => this.#store.destroy(sessionID))
+  }
+
+  /** Calls whose deadline has not come fail now. */
+  close(): void {
+    this.#calls.close()
+  }
+}

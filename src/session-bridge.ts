@@ -1,0 +1,384 @@
+/*
+ * The table of contents: which stage gets what from which.
+ */
+import { EventEmitter } from 'node:events'
+import type { IncomingMessage } from 'node:http'
+import type { Duplex } from 'node:stream'
+
+import type { WebSocket, WebSocketServer } from 'ws'
+
+import { systemClock, type Clock } from './internal/clock.js'
+import { Handshake, type Verdict } from './authenticate/authenticator.js'
+import { cookiePair, createSessionCookie, type SessionCookie } from './authenticate/session-cookie.js'
+import { createOriginCheck } from './authenticate/origin.js'
+import type { AnonymousConnection } from './live/anonymous.js'
+import type { BoundConnection } from './live/connection.js'
+import { Context, type SessionContext } from './live/session-context.js'
+import { LiveSessions } from './live/live-sessions.js'
+import type { Mutate } from './live/optimistic-writer.js'
+import { resolveOptions, type ResolvedOptions, type SessionBridgeOptions } from './options.js'
+import { EventReporter, type SessionBridgeEvents, type SessionBridgeStats } from './event-reporter.js'
+import { snapshotOfStored } from './store/normalized-session.js'
+import { ExpressStore } from './store/express-store.js'
+import type { SessionSnapshot } from './store/snapshot.js'
+import { checkUpgradeTarget, checkMount, type ConnectionListener } from './upgrade/upgrade-target.js'
+import { createGuardedStore } from './upgrade/guarded-store.js'
+import { PendingUpgrades } from './upgrade/pending-upgrades.js'
+import { CloseRefusals } from './upgrade/refuse-with-close.js'
+import { StatusRefusals } from './upgrade/refuse-with-status.js'
+import { mountOn, type UpgradeServer } from './upgrade/upgrade-router.js'
+import { UpgradeHandler, type AdmissionResult } from './upgrade/upgrade-handler.js'
+import { refusalOf } from './refusals.js'
+
+/** Where on a server an attached ws server listens. */
+export interface MountOptions<C = SessionContext> {
+  /**
+   * Equals the raw pathname as it was sent (RFC 9112, section 3.2), nothing decoded; a RegExp is tested on it. Default: all paths
+   * that no other mount takes.
+   */
+  path?: string | RegExp | undefined
+  /** Called just before 'connection', with the same arguments. Default: none, listen for 'connection' on the ws server. */
+  onConnection?: ConnectionListener<C> | undefined
+}
+
+/** How `disconnect` closes a socket. */
+export interface DisconnectOptions {
+  /** One that may be sent (RFC 6455, section 7.4): 1000 to 1003, 1007 to 1014, 3000 to 4999. Default 1008. */
+  code?: number | undefined
+  /** At most 123 bytes in UTF-8. Default 'disconnected'. */
+  reason?: string | undefined
+}
+
+/**
+ * Carries an express-session login over to WebSockets. Made by {@link createSessionBridge}.
+ *
+ * `C` is what a connection listener gets: `SessionContext | undefined` where anonymous requests are accepted.
+ */
+export interface SessionBridge<C = SessionContext> extends EventEmitter<SessionBridgeEvents> {
+  /**
+   * Listens for upgrades on an http(s) server and hands the accepted ones to `wss` (made with `noServer: true`), which
+   * emits 'connection' (ws, request, context).
+   *
+   * Several mounts on one server, of several bridges too, share one listener; other people's upgrade listeners are left
+   * alone. The first match in order of attaching wins.
+   *
+   * @returns the detach.
+   * @throws {TypeError} for a `wss` with a server of its own or with a two-argument `verifyClient`, for a string path that is
+   * taken on this server or that no upgrade could match, for an unknown option, and on a closed bridge.
+   */
+  attach(server: UpgradeServer, wss: WebSocketServer, mount?: MountOptions<C>): () => void
+  /**
+   * The same for one upgrade, in an upgrade listener or router of your own. Never throws, never rejects: what is not let
+   * in has been answered when this is done with it.
+   */
+  handleUpgrade(wss: WebSocketServer, request: IncomingMessage, socket: Duplex, head: Buffer): void
+  /**
+   * The handshake alone, for any other server: origin, cookie, session, authorize. Never rejects, and leaves the request
+   * as it is. It counts as a handshake under way, with the same deadline and cap. It does not follow the socket, so it never
+   * refuses as `client-gone`.
+   *
+   * The context is what the load found: neither watched nor counted until `bind`.
+   */
+  authenticate(request: IncomingMessage): Promise<Verdict>
+  /**
+   * Ties the context of an `authenticate()` to a WebSocket of ws that somebody else has opened: watched from now on, checked
+   * at once, ended with its session. It is then as one that this bridge has let in: `context.ws`, `contextOf`, and no message
+   * after the end. Call it before anything is awaited in a 'connection' listener.
+   *
+   * Where `maxSocketsPerSession` leaves no place, it is closed with 1008.
+   *
+   * @throws {TypeError} for a WebSocket that this bridge has already, and for a context that is bound already, has ended, or is
+   * not of this bridge.
+   */
+  bind(context: SessionContext, ws: WebSocket): void
+  /**
+   * The same for a connection of any kind, such as server-sent events. Its messages are your own affair: after the end, drop
+   * them.
+   *
+   * @throws {TypeError} for what is no connection, and for a context that is bound already, has ended, or is not of this bridge.
+   */
+  // eslint-disable-next-line @typescript-eslint/unified-signatures -- one union would take the types from `close: (code) => …`
+  bind(context: SessionContext, connection: BoundConnection): void
+  /** The context of a socket that this bridge let in, also after its end; undefined for an anonymous or foreign one. */
+  contextOf(ws: WebSocket): SessionContext | undefined
+
+  /** The verified session ID in a Cookie header or a request; undefined if it is absent, unsigned or forged. Asks no store. */
+  readSessionID(from: string | IncomingMessage): string | undefined
+  /**
+   * `name=value` as a browser would send it back, signed by the first secret. A credential. Asks no store.
+   *
+   * @throws {TypeError} for an empty session ID.
+   */
+  signedCookie(sessionID: string): string
+  /**
+   * Reads a session by its ID; undefined if there is none.
+   *
+   * @throws {StoreUnavailableError} (rejects) when the store cannot be read.
+   */
+  load(sessionID: string): Promise<SessionSnapshot | undefined>
+  /**
+   * Reads, changes, and writes back only if nobody wrote in between; else again with what is there by then. See
+   * {@link SessionContext.update}.
+   *
+   * @throws {SessionEndedError} (rejects) if there is no such session: it is never made.
+   * @throws {StoreUnavailableError} (rejects) when the store fails; the write may have been done all the same.
+   * @throws {TypeError} (rejects) if `mutate` returns a thenable.
+   */
+  update(sessionID: string, mutate: Mutate): Promise<SessionSnapshot>
+  /**
+   * Signs a session out: it goes, and with it all its sockets on every node. Harmless if there is none.
+   *
+   * @throws {StoreUnavailableError} (rejects) when the store fails.
+   */
+  destroy(sessionID: string): Promise<void>
+  /**
+   * Something may have changed: checks this session, or all of them. Ends nothing by itself. For stores with notifications
+   * of their own (LISTEN/NOTIFY, change streams).
+   *
+   * @throws {TypeError} for an ID that is no string.
+   */
+  check(sessionID?: string): void
+
+  /** The contexts of this process's open connections with a session, as they are at the call. */
+  connections(): Iterable<SessionContext>
+  /**
+   * Closes connections of this process: those of a session ID, or those that the function says yes to. The session stays.
+   *
+   * @returns how many.
+   * @throws {TypeError} for a close code that cannot be sent, a reason over 123 bytes, an unknown option, or a function that returns
+   * a promise.
+   */
+  disconnect(which: string | ((context: SessionContext) => boolean), close?: DisconnectOptions): number
+  /** What is going on now, and what has been counted since the bridge was made. */
+  stats(): SessionBridgeStats
+  /**
+   * No more upgrades (503), the pending ones included; open sockets get 1001; upgrade listeners, store listeners and timers
+   * end; `live` is closed. The store stays open. Resolves when all is closed, never rejects; harmless a second time.
+   */
+  close(): Promise<void>
+}
+
+/**
+ * Makes a bridge between an express-session configuration and WebSockets.
+ *
+ * @example
+ * ```ts
+ * const bridge = createSessionBridge({ session: sessionOptions })
+ * const wss = new WebSocketServer({ noServer: true })
+ * bridge.attach(server, wss, {
+ *   path: '/chat',
+ *   onConnection(ws, request, context) {
+ *     ws.on('message', () => ws.send(`You are ${context.session.user}`))
+ *   },
+ * })
+ * ```
+ * @throws {TypeError} that names the option and says what to do.
+ */
+export function createSessionBridge(
+  options: SessionBridgeOptions & { anonymous: 'accept' },
+): SessionBridge<SessionContext | undefined>
+export function createSessionBridge(options: SessionBridgeOptions): SessionBridge
+export function createSessionBridge(options: SessionBridgeOptions): SessionBridge<never> {
+  return createBridge(options, systemClock)
+}
+
+/** @internal A bridge that has its time from elsewhere. */
+export function createBridge(options: SessionBridgeOptions, clock: Clock): SessionBridge<never> {
+  return new Bridge(resolveOptions(options), clock)
+}
+
+/** @internal What the adapter of a server that makes its connections itself needs besides the public contract. */
+export interface AdapterApi {
+  isClosed(): boolean
+  /** `authenticate()`, with what an upgrade has besides: `request.session`, a renewed cookie, an eye on who leaves. */
+  admit(request: IncomingMessage): Promise<AdmissionResult>
+  /** Whether a later request of the same connection comes from the same session. */
+  recognises(request: IncomingMessage, context: SessionContext): boolean
+  /** `bind()`, for anonymous connections, too. */
+  bind(context: SessionContext | undefined, connection: AnonymousConnection): void
+  fault(error: unknown): void
+}
+
+const adapterApis = new WeakMap<object, AdapterApi>()
+
+/** @internal Undefined for what is no bridge. */
+export function adapterApiOf(bridge: object): AdapterApi | undefined {
+  return adapterApis.get(bridge)
+}
+
+class Bridge extends EventEmitter<SessionBridgeEvents> implements SessionBridge<never> {
+  readonly #reporter = new EventReporter(this)
+  readonly #refused = new StatusRefusals()
+  readonly #refusedByClose: CloseRefusals | undefined
+  readonly #detaches = new Set<() => void>()
+  readonly #cookie: SessionCookie
+  readonly #sessions: LiveSessions
+  readonly #pending: PendingUpgrades
+  readonly #upgrader: UpgradeHandler
+  #closed: Promise<void> | undefined
+
+  constructor(options: ResolvedOptions, clock: Clock) {
+    super({ captureRejections: true })
+    const reports = this.#reporter
+    const { authorize, anonymous, cookieSetting, maxSocketsPerSession } = options
+    const cookie = createSessionCookie(options.cookieName, options.secrets)
+    const storeTimeoutMs = Math.min(options.handshakeTimeoutMs, options.unverifiedMs)
+    const sessions = new LiveSessions({
+      store: options.live ?? new ExpressStore(options.store, storeTimeoutMs, clock),
+      clock,
+      reports,
+      authorize,
+      keepAlive: options.keepAlive,
+      revalidateMs: options.revalidateMs,
+      unverifiedMs: options.unverifiedMs,
+      storeTimeoutMs,
+      maxSocketsPerSession,
+    })
+    this.#cookie = cookie
+    this.#sessions = sessions
+    this.#pending = new PendingUpgrades(options.maxPending, options.handshakeTimeoutMs)
+    this.#refusedByClose = options.refuseWith === 'close' ? new CloseRefusals() : undefined
+    this.#upgrader = new UpgradeHandler({
+      handshake: new Handshake({
+        isOriginAllowed: createOriginCheck(options),
+        cookie,
+        cookieSetting,
+        sessions,
+        authorize,
+        anonymous,
+        reports,
+      }),
+      pending: this.#pending,
+      refused: this.#refused,
+      refusedByClose: this.#refusedByClose,
+      sessions,
+      renewal: { cookie, rolling: options.rolling, trustProxy: options.trustProto },
+      requestStore: createGuardedStore(options.store, sessions.operations),
+      reports,
+    })
+    adapterApis.set(this, this.#adapterDoor())
+  }
+
+  attach(server: UpgradeServer, wss: WebSocketServer, mount: MountOptions<never> = {}): () => void {
+    if (this.#closed !== undefined) throw new TypeError('attach: the bridge is closed.')
+    checkMount(mount)
+    const { path, onConnection } = mount
+    const destination = { wss, onConnection }
+    checkUpgradeTarget(destination)
+    const detach = mountOn(server, {
+      path,
+      handle: (upgrade) => {
+        this.#upgrader.handle(upgrade, destination)
+      },
+      refuse: (upgrade, reason) => {
+        this.#upgrader.refuse(upgrade, refusalOf(reason))
+      },
+    })
+    this.#detaches.add(detach)
+    return () => {
+      this.#detaches.delete(detach)
+      detach()
+    }
+  }
+
+  handleUpgrade(wss: WebSocketServer, request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    this.#upgrader.handle({ request, socket, head }, { wss })
+  }
+
+  authenticate(request: IncomingMessage): Promise<Verdict> {
+    return this.#upgrader.authenticate(request)
+  }
+
+  bind(context: SessionContext, connection: BoundConnection | WebSocket): void {
+    if (!(context instanceof Context))
+      throw new TypeError('bind: the context must come from authenticate() of this bridge.')
+    this.#sessions.bind(context, connection)
+  }
+
+  contextOf(ws: WebSocket): SessionContext | undefined {
+    return this.#sessions.registry.contextOf(ws)
+  }
+
+  readSessionID(from: string | IncomingMessage): string | undefined {
+    const proof = this.#cookie.read(cookieHeaderOf(from))
+    return typeof proof === 'string' ? undefined : proof.sessionID
+  }
+
+  signedCookie(sessionID: string): string {
+    if (sessionID === '') throw new TypeError('signedCookie: an empty session ID is none.')
+    return cookiePair(this.#cookie, asSessionID(sessionID))
+  }
+
+  async load(sessionID: string): Promise<SessionSnapshot | undefined> {
+    const loaded = await this.#sessions.operations.load(asSessionID(sessionID))
+    return typeof loaded === 'string' ? undefined : loaded.snapshot
+  }
+
+  async update(sessionID: string, mutate: Mutate): Promise<SessionSnapshot> {
+    return snapshotOfStored(await this.#sessions.operations.write(asSessionID(sessionID), mutate))
+  }
+
+  async destroy(sessionID: string): Promise<void> {
+    await this.#sessions.operations.destroyByID(asSessionID(sessionID))
+  }
+
+  check(sessionID?: string): void {
+    this.#sessions.report(sessionID === undefined ? undefined : asSessionID(sessionID))
+  }
+
+  connections(): Iterable<SessionContext> {
+    return this.#sessions.registry.contexts()
+  }
+
+  disconnect(which: string | ((context: SessionContext) => boolean), close: DisconnectOptions = {}): number {
+    return this.#sessions.disconnect(which, close)
+  }
+
+  stats(): SessionBridgeStats {
+    const { openConnections, registry } = this.#sessions
+    return { pending: this.#pending.size, sockets: openConnections, sessions: registry.size, ...this.#reporter.counts }
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#close()
+    return this.#closed
+  }
+
+  /* What Node calls where an async listener has rejected, instead of an unhandled rejection. */
+  override [EventEmitter.captureRejectionSymbol](error: unknown, ...[event]: unknown[]): void {
+    this.#reporter.listenerRejected(event, error)
+  }
+
+  #adapterDoor(): AdapterApi {
+    return {
+      isClosed: () => this.#closed !== undefined,
+      admit: (request) => this.#upgrader.admit(request),
+      recognises: (request, context) => this.#upgrader.recognises(request, context),
+      bind: (context, connection) => {
+        if (context === undefined) this.#sessions.bindAnonymous(connection)
+        else this.bind(context, connection)
+      },
+      fault: (error) => {
+        this.#reporter.fault('upgrade', error)
+      },
+    }
+  }
+
+  async #close(): Promise<void> {
+    this.#upgrader.shutDown()
+    await this.#sessions.close()
+    for (const detach of this.#detaches) detach()
+    // Those too who were refused while the sessions were being closed.
+    await Promise.all([this.#refused.gone(), this.#refusedByClose?.gone()])
+  }
+}
+
+/* JavaScript hands on `request.headers.cookie` as it is: undefined where there is none. */
+function cookieHeaderOf(from: string | IncomingMessage | undefined): string | undefined {
+  return typeof from === 'object' ? from.headers.cookie : from
+}
+
+function asSessionID(sessionID: unknown): string {
+  if (typeof sessionID === 'string') return sessionID
+  throw new TypeError('A session ID is a string.')
+}

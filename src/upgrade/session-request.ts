@@ -1,0 +1,52 @@
+/*
+ * The request as it is behind express-session, for code that knows nothing else.
+ */
+import type { IncomingMessage } from 'node:http'
+
+import type { Session, SessionData, Store } from 'express-session'
+
+import { createPrivateSlot } from '../internal/private-slot.js'
+import type { SessionContext } from '../live/session-context.js'
+import { draftOf } from '../store/snapshot.js'
+
+/** An upgrade request with what express-session would have put on it. */
+export interface SessionRequest extends IncomingMessage {
+  /** A real Session, made when it is first read, from what the session is then. `regenerate` is not to be had. */
+  session: Session & Partial<SessionData>
+  /** The verified session ID. A credential: keep it out of logs, answers and messages. */
+  sessionID: string
+  /** Your store, except that it writes no session that is gone. */
+  sessionStore: Store
+}
+
+/** From the request to its context, never the other way: a context must not keep a request alive. */
+const contexts = createPrivateSlot<object, SessionContext>()
+
+/* One accessor for all requests. It gives way to a plain value when it is first used, as any property of a request is. */
+const lazySession: PropertyDescriptor & ThisType<SessionRequest> = {
+  configurable: true,
+  enumerable: true,
+  get() {
+    const context = contexts.get(this)
+    if (context === undefined) return undefined
+    const { sessionStore } = this
+    // createSession assigns `request.session`, and so comes to the setter.
+    return sessionStore.createSession(this as never, draftOf(context.session) as never)
+  },
+  set(session: unknown) {
+    Object.defineProperty(this, 'session', { value: session, configurable: true, enumerable: true, writable: true })
+  },
+}
+
+/** Puts the session on a request. */
+export function putSessionOn(
+  request: IncomingMessage,
+  context: SessionContext,
+  store: Store,
+): asserts request is SessionRequest {
+  contexts.set(request, context)
+  const put = request as SessionRequest
+  put.sessionID = context.sessionID
+  put.sessionStore = store
+  Object.defineProperty(request, 'session', lazySession)
+}
