@@ -71,6 +71,10 @@ export default defineConfig(
     },
   },
   {
+    files: ['scripts/*.js'],
+    languageOptions: { globals: { URL: 'readonly', console: 'readonly', process: 'readonly' } },
+  },
+  {
     files: ['test/consumers/**/*.ts'],
     rules: {
       // CommonJS packages have ws's classes from its other type declarations, which say the same.

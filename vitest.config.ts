@@ -13,7 +13,7 @@ export default defineConfig({
     alias: [
       { find: /^ws-session-bridge$/, replacement: fileURLToPath(new URL('src/index.ts', import.meta.url)) },
       {
-        find: /^ws-session-bridge\/(redis|socket\.io|testing)$/,
+        find: /^ws-session-bridge\/(.+)$/,
         replacement: fileURLToPath(new URL('src/$1.ts', import.meta.url)),
       },
     ],

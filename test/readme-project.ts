@@ -40,10 +40,9 @@ export async function compileAsReader(sources: Readonly<Record<string, string>>)
   const installed = join(modules, 'ws-session-bridge')
 
   await mkdir(installed, { recursive: true })
-  await cp(join(root, 'package.json'), join(installed, 'package.json'))
   await Promise.all(packages.map((name) => symlink(join(root, 'node_modules', name), join(modules, name))))
-  // The types in src are checked elsewhere.
-  await tsc('-p', join(root, 'tsconfig.build.json'), '--noCheck', '--outDir', join(installed, 'dist'))
+  await run(process.execPath, [join(root, 'scripts/build.js'), '--unchecked', '--out', join(installed, 'dist')])
+  await cp(join(root, 'package.json'), join(installed, 'package.json'))
 
   const files = Object.keys(sources).map((name) => `${name}.ts`)
   await Promise.all(Object.entries(sources).map(([name, code]) => writeFile(join(folder, `${name}.ts`), code)))

@@ -4,7 +4,6 @@
 import { createHmac, createSecretKey, KeyObject, timingSafeEqual } from 'node:crypto'
 
 import { parse, serialize } from 'cookie'
-import { sign } from 'cookie-signature'
 
 import type { RefusalReason } from '../refusals.js'
 
@@ -36,7 +35,7 @@ export function createSessionCookie(name: string, secrets: readonly Secret[]): S
   if (signingKey === undefined) throw new TypeError('Option `session.secret` is required.')
   return {
     name,
-    sign: (sessionID) => `s:${sign(sessionID, signingKey)}`,
+    sign: (sessionID) => `s:${sessionID}.${signatureOf(sessionID, signingKey)}`,
     read(header) {
       const value = valueOf(header, name)
       if (value === undefined || value === '') return 'no-cookie'
@@ -55,18 +54,22 @@ export function createSessionCookie(name: string, secrets: readonly Secret[]): S
   }
 }
 
-/** HMAC-SHA256 in base64, the `=` at its end left out. */
+/** HMAC-SHA256 in base64, without the `=` at its end. */
 const signatureLength = 43
 
 /*
- * What `unsign` of cookie-signature decides, without its copies of what both sides have in common. As there, the texts are
- * compared, not the bytes that they stand for: base64 has several texts for the same bytes.
+ * What the package `cookie-signature` computes. That package is CommonJS, and esbuild cannot put its `require('crypto')` into
+ * an ESM bundle; and it would make the key, and copies of what both sides have in common, for every cookie.
  */
+function signatureOf(sessionID: string, key: KeyObject): string {
+  return createHmac('sha256', key).update(sessionID).digest('base64').slice(0, signatureLength)
+}
+
+/* The texts are compared, not the bytes that they stand for: base64 has several texts for the same bytes. */
 function isSignature(signature: string, sessionID: string, key: KeyObject): boolean {
   if (signature.length !== signatureLength) return false
-  const expected = createHmac('sha256', key).update(sessionID).digest('base64').slice(0, signatureLength)
   const given = Buffer.from(signature)
-  return given.length === signatureLength && timingSafeEqual(given, Buffer.from(expected))
+  return given.length === signatureLength && timingSafeEqual(given, Buffer.from(signatureOf(sessionID, key)))
 }
 
 /** `name=value` as a browser would send it back. */
