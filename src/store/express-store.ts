@@ -9,11 +9,11 @@ import { NormalizedSession, snapshotOfStored, usableSnapshotOf } from './normali
 import { TimeoutQueue } from '../internal/timeout-queue.js'
 import { Heard, type InFlightCall } from './in-flight-writes.js'
 import { inflate } from './hydrate-session.js'
-import type { LiveStore, ReplaceResult, StoredSession } from './live-store.js'
+import type { CallReportingLiveStore, ReplaceResult, StoredSession } from './live-store.js'
 import { equalIgnoringExpires } from './session-equality.js'
 import { settleOnce, type StoreCallback } from './settle-once.js'
 import { snapshotOf } from './snapshot.js'
-import { observeStoreCalls, type StoreCall } from './store-calls.js'
+import { observeStoreCalls, type StoreCall, type StoreCallListener } from './store-calls.js'
 
 const defaultTimeoutMs = 5_000
 
@@ -22,7 +22,7 @@ const defaultTimeoutMs = 5_000
  * no session is brought back, not even in a store whose calls overtake each other. Writers in other processes can come
  * between its read and its write, which is as near as a Store's methods come.
  */
-export class ExpressStore implements LiveStore {
+export class ExpressStore implements CallReportingLiveStore {
   readonly #store: Store
   readonly #clock: Clock
   readonly #underWay: TimeoutQueue<InFlightCall>
@@ -30,14 +30,21 @@ export class ExpressStore implements LiveStore {
   readonly #watched = new Set<string>()
   /** What this process has heard of the sessions that are watched or being written, if it has heard of them at all. */
   readonly #heard = new Map<string, Heard>()
-  #listener: (sessionID: string | undefined) => void = () => undefined
+  #onChange: (sessionID: string | undefined) => void = () => undefined
+  #onStoreCall: StoreCallListener = ({ sessionID }) => {
+    this.#onChange(sessionID)
+  }
   #connected = true
+  /** The `set` calls of `replace` that are within their time: it says itself what becomes of them. */
+  readonly #replacing = new WeakSet<StoreCall>()
+  #isReplacing = false
 
   /** @param timeoutMs how long a call may be under way before it counts as lost, and holds up nothing any more */
   constructor(store: Store, timeoutMs = defaultTimeoutMs, clock = systemClock) {
     this.#store = store
     this.#clock = clock
     this.#underWay = new TimeoutQueue(timeoutMs, ({ call, sessionID, heard }) => {
+      this.#replacing.delete(call)
       heard.over(call)
       this.#forgetIfIdle(sessionID, heard)
     })
@@ -67,7 +74,7 @@ export class ExpressStore implements LiveStore {
         return { changed: new NormalizedSession(snapshot, undefined) }
       const session = inflate(this.#store, sessionID, next).touch()
       const { destroys } = heard
-      await this.#call((callback) => this.#store.set(sessionID, session, callback), nothing)
+      await this.#set(sessionID, session)
       // Somebody signed out meanwhile, and nobody knows which of the two calls the store has done first.
       if (heard.destroys !== destroys) {
         await this.destroy(sessionID)
@@ -104,7 +111,11 @@ export class ExpressStore implements LiveStore {
   }
 
   onChange(listener: (sessionID: string | undefined) => void): void {
-    this.#listener = listener
+    this.#onChange = listener
+  }
+
+  onStoreCall(listener: StoreCallListener): void {
+    this.#onStoreCall = listener
   }
 
   close(): Promise<void> {
@@ -155,6 +166,20 @@ export class ExpressStore implements LiveStore {
     return settleOnce(start, of)
   }
 
+  /* Recognizes its own call: a store is called at once, and tells of it before it returns. */
+  #set(sessionID: string, session: SessionData): Promise<void> {
+    this.#isReplacing = true
+    try {
+      return this.#call((callback) => this.#store.set(sessionID, session, callback), nothing)
+    } finally {
+      this.#isReplacing = false
+    }
+  }
+
+  #tellsItself(call: StoreCall): boolean {
+    return this.#replacing.has(call) && !call.hasFailed
+  }
+
   #hear(sessionID: string): Heard {
     const heard = this.#heard.get(sessionID) ?? new Heard()
     this.#heard.set(sessionID, heard)
@@ -177,12 +202,13 @@ export class ExpressStore implements LiveStore {
       // It may be carried out at any time until it is answered: no write of these is to come between.
       for (const id of this.#watched) this.#hear(id)
       for (const [id, heard] of this.#heard) this.#note(call, id, heard)
-      this.#listener(undefined)
+      this.#onStoreCall(call)
       return
     }
     const heard = this.#hear(sessionID)
     this.#note(call, sessionID, heard)
-    if (this.#watched.has(sessionID)) this.#listener(sessionID)
+    if (this.#isReplacing) this.#replacing.add(call)
+    if (this.#watched.has(sessionID) && !this.#tellsItself(call)) this.#onStoreCall(call)
     this.#forgetIfIdle(sessionID, heard)
   }
 
@@ -204,7 +230,7 @@ export class ExpressStore implements LiveStore {
 
   readonly #onConnect = (): void => {
     this.#connected = true
-    this.#listener(undefined)
+    this.#onChange(undefined)
   }
 }
 

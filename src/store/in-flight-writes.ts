@@ -37,7 +37,7 @@ export class Heard {
     this.calls += 1
     if (call.method === 'destroy' || call.method === 'clear') this.destroys += 1
     // What was given to the store counts when it has taken it.
-    if (call.isAnswered && !call.hasFailed) this.expiresAt = expiryOf(call.written) ?? this.expiresAt
+    if (call.isAnswered && !call.hasFailed) this.expiresAt = call.expiresAt ?? this.expiresAt
   }
 
   isUnderWay(call: StoreCall): boolean {
@@ -63,11 +63,4 @@ export class Heard {
   async quiet(): Promise<void> {
     while (!this.isQuiet) await new Promise<void>((resolve) => (this.#onQuiet ??= []).push(resolve))
   }
-}
-
-/* Whoever calls the store may give it anything. */
-function expiryOf(written: { cookie?: { expires?: unknown } | null } | undefined): number | undefined {
-  const expires = written?.cookie?.expires
-  const at = expires instanceof Date ? expires.valueOf() : typeof expires === 'string' ? Date.parse(expires) : NaN
-  return Number.isNaN(at) ? undefined : at
 }

@@ -3,6 +3,8 @@
  */
 import type { SessionData } from 'express-session'
 
+import type { StoreCallListener } from './store-calls.js'
+
 /** A record as it was read: what `replace` compares with. How a LiveStore marks a version is its own affair. */
 export interface StoredSession {
   /** What the store holds, as `store.get` gives it. The bridge only reads it. */
@@ -41,4 +43,17 @@ export interface LiveStore {
   onFault?(listener: (error: Error) => void): void
   /** Ends what the LiveStore has opened; the store's own client stays open. */
   close(): Promise<void>
+}
+
+/** What the bridge's own LiveStores can do in addition. */
+export interface CallReportingLiveStore extends LiveStore {
+  /**
+   * Registers the one listener of the calls that this process makes to the store, of watched sessions and of all
+   * (`sessionID` undefined): right after each call, and again with the same object at its answer. From then on such a call
+   * is not told to the listener of `onChange` as well.
+   *
+   * A `set` by `replace` of this LiveStore is told only if it fails or is answered too late, since `replace` itself says
+   * what it did. Its `touch` and `destroy` are told like everybody's.
+   */
+  onStoreCall?(listener: StoreCallListener): void
 }

@@ -66,6 +66,57 @@ describe('the calls made to a store', () => {
     expect(told.at(-1)).toBe(true)
   })
 
+  it('are told with the expiry of the session as it was at the call', () => {
+    const store = new MemoryStore()
+    const told: unknown[] = []
+    observeStoreCalls(store, ({ method, expiresAt }) => told.push([method, expiresAt]))
+    const expiresAt = Date.now() + 60_000
+    const withCookie = (cookie: unknown) => ({ cookie }) as SessionData
+    store.set('id', withCookie({ expires: new Date(expiresAt).toISOString() }))
+    store.touch('id', withCookie({ expires: new Date(expiresAt) }))
+    store.touch('id', withCookie({ expires: 'never' }))
+    store.touch('unknown', withCookie(new Proxy({}, { get: thrower })))
+    store.destroy('id')
+    expect(told).toEqual([
+      ['set', expiresAt],
+      ['touch', expiresAt],
+      ['touch', undefined],
+      ['touch', undefined],
+      ['destroy', undefined],
+    ])
+  })
+
+  it('are answered by the first answer, and once: not by a promise that resolves before the callback', async () => {
+    let callback: ((error?: unknown) => void) | undefined
+    const destroy = (_id: string, given: typeof callback): Promise<void> => {
+      callback = given
+      return Promise.resolve()
+    }
+    const store = Object.assign(new MemoryStore(), { destroy })
+    const told: boolean[] = []
+    observeStoreCalls(store, ({ isAnswered, hasFailed }) => told.push(isAnswered && !hasFailed))
+    store.destroy('id', () => undefined)
+    await rest()
+    expect(told).toEqual([false])
+    callback?.()
+    callback?.(new Error('thrown by the callback'))
+    expect(told).toEqual([false, true])
+  })
+
+  it('reach the store and their callback though a listener throws, which becomes a process warning', async () => {
+    const warnings = vi.spyOn(process, 'emitWarning').mockImplementation(() => undefined)
+    const store = new MemoryStore()
+    observeStoreCalls(store, () => {
+      throw new Error('id is in this message')
+    })
+    await done((callback) => store.set('id', record(), callback))
+    expect(Reflect.get(store, 'sessions')).toHaveProperty('id')
+    expect(warnings.mock.calls.map(([message]) => message)).toEqual([
+      "A listener of a session store's calls threw (Error).",
+      "A listener of a session store's calls threw (Error).",
+    ])
+  })
+
   it('do what they did, with the same `this`, arguments, answer and result', () => {
     class Odd extends Store {
       readonly calls: unknown[] = []
@@ -91,7 +142,8 @@ describe('the calls made to a store', () => {
     expect(() => {
       store.destroy()
     }).toThrow(RangeError)
-    expect(told).toEqual(['id', 'id', undefined])
+    // The first was answered before it returned, and is told once.
+    expect(told).toEqual(['id', undefined])
   })
 
   it('are told once more when a promise settles, be it kept or broken', async () => {
