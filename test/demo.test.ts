@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { createTestBridge, type TestUpgrade } from 'ws-session-bridge/testing'
 import { localChannel } from '../demo/src/channel.js'
 import { hashOf } from '../demo/src/identity.js'
-import type { Order, ToMonitor, ToRoom } from '../demo/src/messages.js'
+import type { AdminCommand, ToMonitor, ToRoom } from '../demo/src/messages.js'
 import { createMonitor, mayConnect, monitorPath } from '../demo/src/monitor.js'
 import { Nodes } from '../demo/src/nodes.js'
 import { createRoom, roomPath } from '../demo/src/room.js'
@@ -115,22 +115,22 @@ describe("the demo's monitor", () => {
     expect(JSON.stringify(state)).not.toContain('secret')
   })
 
-  it.each<{ order: Omit<Order, 'id'>; code: number }>([
-    { order: { action: 'kick', target: 'session' }, code: 1008 },
-    { order: { action: 'kick', target: 'others' }, code: 1008 },
-    { order: { action: 'sign-out', target: 'session' }, code: 4401 },
-    { order: { action: 'sign-out', target: 'others' }, code: 4401 },
-  ])('carries out the order to $order.action: $order.target', async ({ order, code }) => {
+  it.each<{ command: Omit<AdminCommand, 'id'>; code: number }>([
+    { command: { action: 'kick', target: 'session' }, code: 1008 },
+    { command: { action: 'kick', target: 'others' }, code: 1008 },
+    { command: { action: 'sign-out', target: 'session' }, code: 4401 },
+    { command: { action: 'sign-out', target: 'others' }, code: 4401 },
+  ])('runs the command $command.action on $command.target', async ({ command, code }) => {
     const { cookie, watch, enter, hash } = await startDemo()
     const ada = cookie({ user: 'Ada' })
     const tab = await enter(ada)
     const monitor = await watch(cookie({ user: 'Root', role: 'admin' }))
-    monitor.ws.send(JSON.stringify({ ...order, id: hash(ada) }))
+    monitor.ws.send(JSON.stringify({ ...command, id: hash(ada) }))
     expect((await tab.closed).code).toBe(code)
     await nextOf(monitor, 'state', ({ nodes }) => nodes[0]!.sockets.length === 1)
   })
 
-  it('passes over what is no order', async () => {
+  it('ignores messages that are no command', async () => {
     const { cookie, watch, enter } = await startDemo()
     const tab = await enter(cookie({ user: 'Ada' }))
     const monitor = await watch(cookie({ user: 'Root', role: 'admin' }))

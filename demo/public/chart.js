@@ -1,4 +1,4 @@
-// One chart: a bar for each second, a colour for each reason. In: samples. Out: a figure; its legend says the same in words.
+// One chart: a bar for each second, a color for each reason. Its legend says the same in words.
 import { element, keep, setText } from './dom.js'
 
 const svgNames = 'http://www.w3.org/2000/svg'
@@ -8,7 +8,27 @@ const height = 40
 const lowestTop = 4
 /** One beside two hundred is still seen. */
 const shortest = 1
-const colours = 6
+/** The same color for a reason in every tab and at every time. Green is for what was let in. */
+const colors = {
+  handshakes: 'green',
+  'no-cookie': 'orange',
+  'unsigned-cookie': 'brown',
+  'bad-signature': 'red',
+  'no-session': 'blue',
+  'session-expired': 'blue',
+  'origin-denied': 'purple',
+  forbidden: 'purple',
+  'too-many-sockets': 'cyan',
+  'too-many-pending': 'cyan',
+  'store-failed': 'red',
+  timeout: 'brown',
+  closed: 'gray',
+  destroyed: 'orange',
+  expired: 'blue',
+  disconnected: 'cyan',
+  unverified: 'brown',
+  shutdown: 'red',
+}
 
 export class Chart {
   #svg
@@ -16,7 +36,6 @@ export class Chart {
   #total
   #title
   #peak
-  #colourOf = new Map()
   figure
 
   constructor(title) {
@@ -47,7 +66,7 @@ export class Chart {
           const length = Math.max(shortest, count * unit)
           y -= length
           const x = seconds - bars.length + at
-          return svgElement('rect', { x, y, width: 0.8, height: length, class: this.#classOf(name) })
+          return svgElement('rect', { x, y, width: 0.8, height: length, class: classOf(name) })
         })
       }),
     )
@@ -58,15 +77,14 @@ export class Chart {
     this.#svg.setAttribute('aria-label', `${this.#title} in the last minute: ${inWords}; at most ${highest} a second.`)
     keep(this.#legend, parts, {
       key: ([name]) => name,
-      make: ([name]) => element('li', { className: this.#classOf(name) }),
+      make: ([name]) => element('li', { className: classOf(name) }),
       fill: (item, [name, count]) => setText(item, `${name} ${count}`),
     })
   }
+}
 
-  #classOf(name) {
-    if (!this.#colourOf.has(name)) this.#colourOf.set(name, `colour-${this.#colourOf.size % colours}`)
-    return this.#colourOf.get(name)
-  }
+function classOf(name) {
+  return `color-${colors[name] ?? 'gray'}`
 }
 
 function svgElement(name, attributes) {

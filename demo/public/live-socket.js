@@ -1,6 +1,6 @@
-// A socket that comes back by itself, where that makes sense. In: a path. Out: messages, and every step as it is taken.
+// A WebSocket that reconnects, unless the close code says that it makes no sense.
 import { call } from './http.js'
-import { endingOf } from './endings.js'
+import { endingOf } from './close-codes.js'
 
 const shortestMs = 500
 const longestMs = 30_000

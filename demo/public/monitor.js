@@ -1,12 +1,16 @@
-// The monitor. In: what the nodes report, over a socket that takes the role. Out: the same on the page, and orders.
+// The monitor: what the nodes report, and admin commands. Its socket needs the admin role.
 import { Chart } from './chart.js'
 import { button, byId, clock, count, duration, element, keep, setText } from './dom.js'
 import { LiveSocket } from './live-socket.js'
 
 const mostSamples = 60
 const mostRefusals = 25
+const refusalColumns = ['When', 'Status', 'Reason', 'Times', 'Path', 'Origin', 'Node']
 /** A node that has said nothing for so long may be gone, or cut off from Redis. */
 const silentAfterMs = 3_000
+
+/** While Redis is stopped, the other nodes cannot report. */
+let isStopped = false
 
 export function createMonitorView() {
   let samples = []
@@ -25,14 +29,15 @@ export function createMonitorView() {
       if (step === 'waiting') setText(byId('monitor-status'), `No connection. Trying again in ${duration(ms)}.`)
     },
   })
-  const order = (action, target, id = '') => socket.send(JSON.stringify({ action, target, id }))
+  const command = (action, target, id = '') => socket.send(JSON.stringify({ action, target, id }))
 
-  byId('kick-others').addEventListener('click', () => order('kick', 'others'))
-  byId('sign-out-others').addEventListener('click', () => order('sign-out', 'others'))
+  byId('kick-others').addEventListener('click', () => command('kick', 'others'))
+  byId('sign-out-others').addEventListener('click', () => command('sign-out', 'others'))
   byId('stop-redis').addEventListener('click', () => {
     byId('stop-redis').disabled = true
+    isStopped = true
     byId('probes').replaceChildren()
-    setText(byId('outage-result'), 'Redis stands still. This page knocks twice a second.')
+    setText(byId('outage-result'), 'Redis is stopped. The server sends itself an upgrade twice a second.')
     socket.send(JSON.stringify({ action: 'stop-redis' }))
   })
 
@@ -40,11 +45,15 @@ export function createMonitorView() {
     state({ you, nodes, samples: newer, canStopRedis }) {
       samples = [...samples, ...newer].slice(-mostSamples)
       byId('monitor-inside').hidden = false
+      byId('monitor-closed').hidden = true
       byId('outage').hidden = !canStopRedis
-      setText(byId('monitor-status'), 'What each node says by stats(), connections() and events, and nothing else.')
+      setText(
+        byId('monitor-status'),
+        'Everything here comes from stats(), connections() and the events of each bridge.',
+      )
       showNodes(nodes)
       showCharts(charts, samples, nodes)
-      showSessions(nodes, you, order)
+      showSessions(nodes, you, command)
       showRefusals(nodes)
     },
     notice({ text }) {
@@ -53,6 +62,7 @@ export function createMonitorView() {
     outage({ probes, over }) {
       showProbes(probes, over)
       byId('stop-redis').disabled = !over
+      isStopped = !over
     },
   }
 
@@ -62,16 +72,26 @@ export function createMonitorView() {
       socket.close()
       samples = []
       byId('monitor-inside').hidden = true
+      byId('monitor-closed').hidden = true
       setText(byId('monitor-status'), 'Connecting…')
     },
   }
 }
 
-function showClosed({ code, reason, what }) {
+function showClosed({ code, name, what }) {
   // What was shown is not for those who have lost the role.
   byId('monitor-inside').hidden = true
   for (const id of ['nodes', 'sessions', 'refusals']) byId(id).replaceChildren()
-  setText(byId('monitor-status'), `The server closed the monitor's socket: ${code} ${reason}. ${what}`)
+  const why =
+    code === 4403
+      ? ' You have lost the admin role. The server asked `authorize` again as soon as the session changed, and closed only this socket; the room is still open.'
+      : ''
+  byId('monitor-closed').hidden = false
+  byId('monitor-closed').replaceChildren(
+    element('strong', {}, `The server closed the monitor's socket: ${name}`),
+    element('p', {}, `${what}${why}`),
+  )
+  setText(byId('monitor-status'), '')
 }
 
 function showNodes(nodes) {
@@ -86,7 +106,7 @@ function showNodes(nodes) {
       // Cookies belong to a host, and all its ports share them. So the host stays as the visitor wrote it.
       link.href = Object.assign(new URL(url), { hostname: location.hostname, hash: '/room' }).href
       setText(link, new URL(url).host)
-      const silence = `no news for ${duration(ageMs)}`
+      const silence = isStopped ? 'cannot report while Redis is stopped' : `no report for ${duration(ageMs)}`
       setText(now, isSilent ? silence : `${count(stats.sockets, 'socket')}, ${count(stats.sessions, 'session')}`)
       setText(ever, `${stats.accepted} let in since the start, ${count(stats.faults, 'fault')}`)
     },
@@ -104,7 +124,7 @@ function showCharts(charts, samples, nodes) {
   )
 }
 
-function showSessions(nodes, you, order) {
+function showSessions(nodes, you, command) {
   const sessions = new Map()
   for (const { node, sockets } of nodes) {
     for (const socket of sockets) {
@@ -117,12 +137,12 @@ function showSessions(nodes, you, order) {
   }
   keep(byId('sessions'), [...sessions.values()], {
     key: ({ session }) => session,
-    make: (session) => sessionCard(session, order),
-    fill: (card, session) => fillSession(card, session, you, order),
+    make: (session) => sessionCard(session, command),
+    fill: (card, session) => fillSession(card, session, you, command),
   })
 }
 
-function sessionCard({ session }, order) {
+function sessionCard({ session }, command) {
   const user = () => byId('sessions').querySelector(`[data-key="${session}"]`).dataset.user
   const who = element('h4', {}, element('bdi'), element('span'))
   who.id = `session-${session}`
@@ -131,21 +151,21 @@ function sessionCard({ session }, order) {
     { className: 'row wrap actions' },
     element('span', {}, 'This session:'),
     named(
-      button('Kick', () => order('kick', 'session', session)),
+      button('Kick', () => command('kick', 'session', session)),
       `Kick session ${session}`,
     ),
     named(
-      button('Sign out', () => order('sign-out', 'session', session)),
+      button('Sign out', () => command('sign-out', 'session', session)),
       `Sign out session ${session}`,
     ),
-    button('Take the role', () => order('demote', 'session', session), 'small outline demote'),
+    button('Remove admin role', () => command('demote', 'session', session), 'small outline demote'),
     element('span', {}, 'All of this user:'),
     named(
-      button('Kick', () => order('kick', 'user', user())),
+      button('Kick', () => command('kick', 'user', user())),
       `Kick the user of session ${session}`,
     ),
     named(
-      button('Sign out', () => order('sign-out', 'user', user())),
+      button('Sign out', () => command('sign-out', 'user', user())),
       `Sign out the user of session ${session}`,
     ),
   )
@@ -169,7 +189,7 @@ function named(target, name) {
   return target
 }
 
-function fillSession(card, { session, data, leftMs, sockets }, you, order) {
+function fillSession(card, { session, data, leftMs, sockets }, you, command) {
   card.dataset.user = data.user ?? ''
   const [who, left] = card.querySelector('.head').children
   setText(who.firstChild, String(data.user))
@@ -190,7 +210,7 @@ function fillSession(card, { session, data, leftMs, sockets }, you, order) {
         {},
         element('span', {}, `${path} on ${node}, since ${clock(since)}, from ${address}`),
         Object.assign(
-          button('Kick', () => order('kick', 'socket', id)),
+          button('Kick', () => command('kick', 'socket', id)),
           { ariaLabel: `Kick socket ${id}, ${path} on ${node}` },
         ),
       ),
@@ -205,7 +225,8 @@ function showRefusals(nodes) {
   byId('refusals-empty').hidden = refusals.length > 0
   keep(byId('refusals'), refusals, {
     key: ({ id }) => id,
-    make: () => element('tr', {}, ...Array.from({ length: 7 }, () => element('td'))),
+    // On a phone each cell is a line of its own, and its name stands before it.
+    make: () => element('tr', {}, ...refusalColumns.map((name) => element('td', { dataset: { name } }))),
     fill(row, { at, times, status, reason, path, origin, node }) {
       const cells = [clock(at), String(status), reason, String(times), path, origin || 'none', node]
       cells.forEach((text, column) => setText(row.children[column], text))
@@ -232,7 +253,7 @@ function showProbes(probes, over) {
   const statuses = [...new Set(refused.map(({ status, reason }) => `${status} ${reason ?? ''}`))].join(', ')
   const last = Math.max(...refused.map(({ afterMs, tookMs }) => afterMs + tookMs))
   const text = refused.length
-    ? `${count(refused.length, 'handshake')} refused (${statuses}). Well again after ${(last / 1000).toFixed(1)} s. This socket stayed open.`
+    ? `${count(refused.length, 'handshake')} refused (${statuses}). Handshakes succeeded again after ${(last / 1000).toFixed(1)} s. This socket stayed open.`
     : 'No handshake was refused.'
   setText(byId('outage-result'), text)
 }

@@ -1,5 +1,5 @@
-// The page's table of contents: which view is shown, and what the socket's steps mean for all of them.
-import { createBurglarView } from './burglar.js'
+// Which view is shown, and what the steps of the socket mean for all of them.
+import { createAttackPanel } from './attack-panel.js'
 import { byId, element, setText } from './dom.js'
 import { call } from './http.js'
 import { LiveSocket } from './live-socket.js'
@@ -7,11 +7,13 @@ import { createMonitorView } from './monitor.js'
 import { createRoomView } from './room.js'
 import { createSessionView } from './session.js'
 
-const views = ['room', 'session', 'burglar', 'monitor']
+const views = ['room', 'session', 'attacks', 'monitor']
 
 let isInside = false
 let role
 let ending
+let loggingOut = false
+const ownLogout = 'You logged out in this tab, so the server closed all sockets of the session, in other tabs too.'
 
 const socket = new LiveSocket('/room', { onMessage: (message) => handlers[message.type](message), onStep })
 const room = createRoomView(socket)
@@ -26,7 +28,7 @@ async function start() {
     setText(byId('node'), node)
     byId('node').hidden = false
     const other = Object.assign(new URL(otherUrl), { hostname: location.hostname })
-    createBurglarView(other.href)
+    createAttackPanel(other.href)
     const { user } = await call('GET', '/me')
     if (user === null) showLogin()
     else socket.open()
@@ -74,11 +76,13 @@ function onStep({ step, ms, attempt, ending: how }) {
 }
 
 function showEnding(how) {
-  session.note(`Closed: ${how.code} ${how.reason}. ${how.what}`, 'out')
+  session.note(`Closed: ${how.name}. ${how.what}`, 'out')
+  room.closed()
   if (how.code === 4401) {
-    ending = how
+    ending = loggingOut ? { ...how, what: ownLogout } : how
+    loggingOut = false
     showLogin()
-  } else showStatus('out', `${how.code} ${how.reason}: ${how.what}`)
+  } else showStatus('out', `${how.name}: ${how.what}`)
 }
 
 /** Another tab may have logged in meanwhile: the old session is gone by that, and a new one is in the cookie. */
@@ -88,14 +92,14 @@ async function showLogin() {
   monitor.close()
   room.clear()
   session.clear()
-  showStatus('out', 'Not logged in, so there is no socket.')
+  showStatus('out', 'You are not logged in, so there is no socket.')
   for (const id of ['views', 'left', 'logout', 'connect', ...views]) byId(id).hidden = true
   byId('login').hidden = false
   byId('ended').hidden = ending === undefined
   if (ending) {
     byId('ended').replaceChildren(
-      element('strong', {}, `Socket closed: ${ending.code} ${ending.reason}`),
-      element('p', {}, `${ending.what} The page does not try again: without a session nobody gets in.`),
+      element('strong', {}, `Socket closed: ${ending.name}`),
+      element('p', {}, `${ending.what} The page does not reconnect, because a client without a session is refused.`),
     )
   }
   byId('elsewhere').hidden = true
@@ -127,11 +131,13 @@ byId('connect').addEventListener('click', () => socket.open())
 
 // The bridge closes the sockets of all tabs, and each shows how.
 byId('logout').addEventListener('click', async () => {
+  loggingOut = true
   try {
     await call('POST', '/logout')
     // Where there was no socket, none can tell.
     if (isInside && !socket.isThere) showLogin()
   } catch (error) {
+    loggingOut = false
     showStatus('out', error.message)
   }
 })
@@ -170,7 +176,7 @@ function showMonitor() {
     isMonitoring = false
     monitor.close()
   } else if (role !== 'admin') {
-    if (isShown && !isMonitoring) setText(byId('monitor-status'), 'The monitor is for the role admin.')
+    if (isShown && !isMonitoring) setText(byId('monitor-status'), 'Only admins may open the monitor.')
     isMonitoring = false
   }
 }

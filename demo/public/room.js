@@ -1,4 +1,4 @@
-// The room. In: what is said and who is here. Out: the same on the page, and what this tab says.
+// The room: messages, and who is here.
 import { byId, count, clock, element, keep } from './dom.js'
 
 const mostLines = 200
@@ -17,7 +17,7 @@ export function createRoomView(socket) {
   /* Names and texts are written in either direction, whatever that of the page: hence `dir` and `bdi`. */
   function line({ at, user, text, node, session, socket: name }) {
     const own = session === you.session
-    const whose = own ? `yours, of ${name === you.socket ? 'this tab' : 'another tab'}` : session
+    const whose = own ? `${session} (yours, ${name === you.socket ? 'this tab' : 'another tab'})` : session
     return element(
       'li',
       { className: own ? 'own' : '' },
@@ -33,7 +33,7 @@ export function createRoomView(socket) {
           element('time', {}, clock(at)),
         ),
         element('p', { className: 'text', dir: 'auto' }, text),
-        element('p', { className: 'from' }, `${node} read "`, element('bdi', {}, user), `" from the session: ${whose}`),
+        element('p', { className: 'from' }, `${node} read "`, element('bdi', {}, user), `" from session ${whose}`),
       ),
     )
   }
@@ -94,6 +94,11 @@ export function createRoomView(socket) {
           )
         },
       })
+    },
+
+    /* Without a socket, the page does not know who is here. */
+    closed() {
+      byId('people').replaceChildren()
     },
 
     clear() {

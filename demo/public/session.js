@@ -1,4 +1,4 @@
-// Your session. In: what the socket's handler reads, and how long it lasts. Out: the same on the page; edits over HTTP.
+// Your session: what the socket's handler reads, how long it lasts, and edits over HTTP.
 import { announce, byId, clock, duration, element, setText } from './dom.js'
 import { call, sinceLastAnswer } from './http.js'
 
@@ -7,6 +7,7 @@ const warnBelowMs = 30_000
 
 export function createSessionView() {
   let name
+  let shown
   let endsAt = 0
   let maxAgeMs = 1
   let warned = false
@@ -16,7 +17,7 @@ export function createSessionView() {
     try {
       await call('POST', '/session', Object.fromEntries(new FormData(event.target)))
       // The new values are not shown from here: they come back over the sockets, this tab's and the others'.
-      setText(byId('edit-result'), 'Saved over HTTP. What the handler reads came back over the socket.')
+      setText(byId('edit-result'), 'Saved over HTTP. The new values came back over the socket.')
     } catch (error) {
       setText(byId('edit-result'), error.message)
     }
@@ -49,8 +50,10 @@ export function createSessionView() {
       name = socket
       setText(byId('hash'), session)
       const lines = JSON.stringify(snapshot, null, 2)
-      if (byId('snapshot').textContent && byId('snapshot').textContent !== lines)
-        note('The session changed.', 'changed')
+      // A moved expiry is no change of the session, and a reconnect moves it.
+      const data = JSON.stringify({ ...snapshot, cookie: undefined })
+      if (shown !== undefined && shown !== data) note('The session changed.', 'changed')
+      shown = data
       setText(byId('snapshot'), lines)
       // Nobody's typing is overwritten.
       if (byId('edit-form').contains(document.activeElement)) return
@@ -72,6 +75,7 @@ export function createSessionView() {
 
     clear() {
       endsAt = 0
+      shown = undefined
       setText(byId('snapshot'), '')
       byId('events').replaceChildren()
       setText(byId('edit-result'), '')

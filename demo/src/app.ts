@@ -14,8 +14,8 @@ import session, { type SessionOptions } from 'express-session'
 import { WebSocketServer } from 'ws'
 import { createSessionBridge, type SessionBridge } from 'ws-session-bridge'
 
-import { attemptRoutes } from './attempts.js'
-import { inMemory, type Backing } from './backing.js'
+import { attackRoutes } from './attacks.js'
+import { inMemory, type SessionBackend } from './session-backend.js'
 import { createMonitor, mayConnect, monitorPath } from './monitor.js'
 import { Nodes } from './nodes.js'
 import { createOtherSite } from './other-site.js'
@@ -24,14 +24,14 @@ import { fromThisSite, securityHeaders } from './page-security.js'
 import { createRoom, roomPath } from './room.js'
 import { sessionRoutes } from './session-routes.js'
 import { socketRoutes } from './socket-routes.js'
-import { Knocker } from './upgrade-attempt.js'
+import { UpgradeProbe } from './upgrade-probe.js'
 
 /** All of them have defaults. */
 export interface DemoOptions {
   /** Default: any free one. */
   port?: number
   /** Where the sessions are. Default: in memory, for one node. It is closed with the demo. */
-  backing?: Backing
+  backend?: SessionBackend
   /** Nodes that share sessions share it. Default: a random one, so that a restart logs everybody out. */
   secret?: string
   /** What this node is called. */
@@ -56,12 +56,12 @@ const pico = dirname(createRequire(import.meta.url).resolve('@picocss/pico/css/p
 
 /** Starts the demo; rejects if the port is taken. */
 export async function startDemo(options: DemoOptions = {}): Promise<Demo> {
-  const { port = 0, backing = inMemory(), secret = randomBytes(32).toString('base64url') } = options
+  const { port = 0, backend = inMemory(), secret = randomBytes(32).toString('base64url') } = options
   const { node = 'node 1', maxAgeMs = 3 * 60_000, stopRedis } = options
 
   // One object for both: what express-session accepts, the bridge accepts, and nothing more.
   const sessionOptions = {
-    store: backing.store,
+    store: backend.store,
     secret,
     // A name of its own: browsers share cookies between all the ports of localhost.
     name: 'ws-session-bridge-demo.sid',
@@ -85,7 +85,7 @@ export async function startDemo(options: DemoOptions = {}): Promise<Demo> {
 
   const bridge = createSessionBridge({
     session: sessionOptions,
-    live: backing.live,
+    live: backend.live,
     authorize: (session, _request, { url }) => mayConnect(session, roomPath, url),
     // Nobody has more tabs than that.
     maxSocketsPerSession: 20,
@@ -95,10 +95,10 @@ export async function startDemo(options: DemoOptions = {}): Promise<Demo> {
     console.error('Fault:', stack)
   })
 
-  const nodes = new Nodes(bridge, backing.channel, node, url)
-  const knocker = new Knocker(bridge, () => portOf(server))
+  const nodes = new Nodes(bridge, backend.channel, node, url)
+  const probe = new UpgradeProbe(bridge, () => portOf(server))
   const room = createRoom(nodes, maxAgeMs)
-  const monitor = createMonitor(nodes, stopRedis && new Outage(bridge, knocker, stopRedis))
+  const monitor = createMonitor(nodes, stopRedis && new Outage(bridge, probe, stopRedis))
   bridge.attach(server, wss, { path: roomPath, onConnection: room.onConnection })
   bridge.attach(server, wss, { path: monitorPath, onConnection: monitor.onConnection })
 
@@ -111,7 +111,7 @@ export async function startDemo(options: DemoOptions = {}): Promise<Demo> {
   app.get('/where', (_request, response) => response.json({ node, otherUrl: otherUrl() }))
   app.use(fromThisSite, session(sessionOptions), express.json({ limit: '1kb' }))
   app.use(sessionRoutes(sessionOptions.name), socketRoutes(bridge))
-  app.use(attemptRoutes({ bridge, store: backing.store, knocker, otherOrigin }))
+  app.use(attackRoutes({ bridge, store: backend.store, probe, otherOrigin }))
 
   // Any free port: all that matters is that it is another one.
   otherSite.listen(0)
@@ -133,7 +133,7 @@ export async function startDemo(options: DemoOptions = {}): Promise<Demo> {
       await bridge.close()
       server.closeAllConnections()
       await closed
-      backing.close()
+      backend.close()
     },
   }
 }

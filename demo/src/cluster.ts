@@ -6,7 +6,7 @@ import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 
-import { onEnd } from './on-end.js'
+import { onShutdown } from './on-shutdown.js'
 import { startOwnRedis } from './own-redis.js'
 
 const { PORT = '3000', REDIS_URL, SESSION_SECRET = randomBytes(32).toString('base64url') } = process.env
@@ -15,7 +15,7 @@ const server = fileURLToPath(new URL('server.js', import.meta.url))
 // What is started is noted at once, so that whatever happens next, `end` finds it.
 const nodes: ChildProcess[] = []
 let ending: Promise<void> | undefined
-onEnd(end)
+onShutdown(end)
 
 const ownRedis = REDIS_URL ? undefined : await startOwnRedis().catch(giveUp)
 const urls: string[] = []

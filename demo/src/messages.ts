@@ -35,13 +35,13 @@ export type ToMonitor =
       readonly canStopRedis: boolean
     }
   | { readonly type: 'notice'; readonly text: string }
-  | { readonly type: 'outage'; readonly probes: readonly Probe[]; readonly over: boolean }
+  | { readonly type: 'outage'; readonly probes: readonly OutageProbe[]; readonly over: boolean }
 
 /** Between the nodes. */
 export type Broadcast =
   | { readonly kind: 'report'; readonly report: NodeReport }
   | { readonly kind: 'said'; readonly said: Said }
-  | { readonly kind: 'order'; readonly order: Order }
+  | { readonly kind: 'command'; readonly command: AdminCommand }
   | { readonly kind: 'leaving'; readonly node: string }
 
 /** One line of the chat. Who said it was read from a session, never from a message. */
@@ -112,20 +112,20 @@ export interface Sample {
   readonly pending: number
 }
 
-/** What somebody with the role wants done, on whatever node it is to be done. */
-export interface Order {
-  readonly action: OrderAction
-  readonly target: OrderTarget
+/** What an administrator wants done, on every node. */
+export interface AdminCommand {
+  readonly action: AdminAction
+  readonly target: AdminTarget
   /** A socket's name, a session's hash or a user; for `others` the session that stays. */
   readonly id: string
 }
 
-export type OrderAction = 'kick' | 'sign-out' | 'demote'
+export type AdminAction = 'kick' | 'sign-out' | 'demote'
 
-export type OrderTarget = 'socket' | 'session' | 'user' | 'others'
+export type AdminTarget = 'socket' | 'session' | 'user' | 'others'
 
-/** One handshake while Redis stands still. */
-export interface Probe {
+/** One handshake while Redis is stopped. */
+export interface OutageProbe {
   readonly afterMs: number
   readonly status: number
   readonly reason: RefusalReason | undefined

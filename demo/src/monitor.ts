@@ -6,7 +6,7 @@ import type { ConnectionListener, SessionContext } from 'ws-session-bridge'
 import { History } from './history.js'
 import { hashOf, pathOf } from './identity.js'
 import type { Nodes } from './nodes.js'
-import { carryOut, orderIn } from './orders.js'
+import { runCommand, parseCommand } from './admin-commands.js'
 import type { Outage } from './outage.js'
 import { send, textOf } from './wire.js'
 
@@ -43,10 +43,10 @@ export function createMonitor(nodes: Nodes, outage: Outage | undefined): Monitor
   })
 
   channel.onMessage((message) => {
-    if (message.kind !== 'order') return
+    if (message.kind !== 'command') return
     // Redis may be away: then nobody was signed out, and whoever has ordered it should know.
-    carryOut(bridge, message.order).catch((error: unknown) => {
-      const text = error instanceof Error ? error.message : 'The order could not be carried out.'
+    runCommand(bridge, message.command).catch((error: unknown) => {
+      const text = error instanceof Error ? error.message : 'The command could not be run.'
       for (const context of newest.keys()) send(context, { type: 'notice', text: `${nodes.name}: ${text}` })
     })
   })
@@ -65,10 +65,10 @@ export function createMonitor(nodes: Nodes, outage: Outage | undefined): Monitor
         })
         return
       }
-      const order = orderIn(message)
-      if (order === undefined) return
-      const id = order.target === 'others' ? hashOf(context.sessionID) : order.id
-      channel.publish({ kind: 'order', order: { ...order, id } })
+      const command = parseCommand(message)
+      if (command === undefined) return
+      const id = command.target === 'others' ? hashOf(context.sessionID) : command.id
+      channel.publish({ kind: 'command', command: { ...command, id } })
     })
   }
 

@@ -1,12 +1,12 @@
 /*
- * Redis stands still for five seconds, as in a failover or a long disk write: what do handshakes get, and when are they well again?
+ * Stops Redis for five seconds, as a failover or a long disk write does, and records what handshakes get meanwhile.
  */
 import { setTimeout as pause } from 'node:timers/promises'
 
 import type { SessionBridge, SessionContext } from 'ws-session-bridge'
 
-import type { Probe } from './messages.js'
-import type { Knocker } from './upgrade-attempt.js'
+import type { OutageProbe } from './messages.js'
+import type { UpgradeProbe } from './upgrade-probe.js'
 
 export const outageMs = 5_000
 
@@ -16,18 +16,18 @@ const enoughGood = 3
 const longestMs = 20_000
 
 /** Tells of all probes up to now. */
-export type OnProbes = (probes: readonly Probe[], over: boolean) => void
+export type OnProbes = (probes: readonly OutageProbe[], over: boolean) => void
 
 /** Stops Redis, one time at a time. */
 export class Outage {
   readonly #bridge: SessionBridge
-  readonly #knocker: Knocker
+  readonly #probe: UpgradeProbe
   readonly #stopRedis: (ms: number) => void
   #isOn = false
 
-  constructor(bridge: SessionBridge, knocker: Knocker, stopRedis: (ms: number) => void) {
+  constructor(bridge: SessionBridge, probe: UpgradeProbe, stopRedis: (ms: number) => void) {
     this.#bridge = bridge
-    this.#knocker = knocker
+    this.#probe = probe
     this.#stopRedis = stopRedis
   }
 
@@ -42,10 +42,10 @@ export class Outage {
 
   async #watch(cookie: string, tell: OnProbes, signal: AbortSignal): Promise<void> {
     const startedAt = performance.now()
-    const probes: Probe[] = []
+    const probes: OutageProbe[] = []
     const underWay = new Set<Promise<void>>()
     const probe = async (afterMs: number): Promise<void> => {
-      const { status, reason, tookMs, close } = await this.#knocker.knock({ cookie })
+      const { status, reason, tookMs, close } = await this.#probe.send({ cookie })
       close()
       probes.push({ afterMs, status, reason, tookMs })
       probes.sort((one, other) => one.afterMs - other.afterMs)

@@ -2,22 +2,22 @@
  * `npm run demo`, and each node of `npm run demo:cluster`.
  */
 import { startDemo, type Demo, type DemoOptions } from './app.js'
-import { inMemory, onRedis } from './backing.js'
-import { onEnd } from './on-end.js'
+import { inMemory, onRedis } from './session-backend.js'
+import { onShutdown } from './on-shutdown.js'
 import { stoppable } from './own-redis.js'
 
 const { PORT = '3000', REDIS_URL, SESSION_SECRET, NODE_NAME, OWN_REDIS_PID } = process.env
 const ownRedis = OWN_REDIS_PID === undefined ? undefined : stoppable(Number(OWN_REDIS_PID))
 
 const demo = await startOnFreePort(Number(PORT), {
-  backing: REDIS_URL ? await onRedis(REDIS_URL) : inMemory(),
+  backend: REDIS_URL ? await onRedis(REDIS_URL) : inMemory(),
   stopRedis: ownRedis?.stopFor,
   ...(SESSION_SECRET && { secret: SESSION_SECRET }),
   ...(NODE_NAME && { node: NODE_NAME }),
 })
 
 let ending: Promise<void> | undefined
-onEnd(end)
+onShutdown(end)
 
 if (process.send === undefined) {
   console.log(`Open ${demo.url} (sessions in ${REDIS_URL ? 'Redis' : 'memory'}; Ctrl+C ends it).`)

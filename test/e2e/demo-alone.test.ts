@@ -3,7 +3,7 @@ import { MemoryStore } from 'express-session'
 import type { Browser } from 'playwright-core'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { startChromium } from '../support/chromium.js'
-import { inMemory } from '../../demo/src/backing.js'
+import { inMemory } from '../../demo/src/session-backend.js'
 import {
   attempt,
   connected,
@@ -22,25 +22,26 @@ beforeAll(async () => {
 })
 
 describe('the demo', () => {
-  it('comes back by itself after a cut line, with the same session', async () => {
+  it('comes back by itself after a cut connection, with the same session', async () => {
     const demo = await startObservedDemo()
     const ada = await newVisitor(browser)
     const page = await openTab(ada, demo.url)
     await login(page, 'Ada')
     await visit(page, 'Your session')
 
-    await page.getByRole('button', { name: 'Cut the line' }).click()
+    await page.getByRole('button', { name: 'Cut the connection' }).click()
 
-    await page.locator('#events').getByText('Closed: 1006').waitFor()
+    await page.locator('#events').getByText('Closed: 1006. The connection broke').waitFor()
     await page.locator('#events').getByText('Attempt 1 in').waitFor()
     await connected(page, 'Ada')
     expect(await page.locator('#events').getByText('Open.').count()).toBe(2)
+    expect(await page.locator('#events').getByText('The session changed.').count()).toBe(0)
     expect(ada.complaints).toEqual([])
   })
 
   it('says when its server is gone, and tries again with growing pauses until it is back', async () => {
     const [store, secret] = [new MemoryStore(), 'outlives a restart']
-    const demo = await startObservedDemo({ backing: inMemory(store), secret })
+    const demo = await startObservedDemo({ backend: inMemory(store), secret })
     const page = await openTab(await newVisitor(browser), demo.url)
     await login(page, 'Ada')
 
@@ -57,7 +58,7 @@ describe('the demo', () => {
       expect(ms).toBeGreaterThanOrEqual(250 * 2 ** attempts - 51)
       expect(ms).toBeLessThanOrEqual(500 * 2 ** attempts + 51)
     })
-    const again = await startObservedDemo({ backing: inMemory(store), secret, port: Number(new URL(demo.url).port) })
+    const again = await startObservedDemo({ backend: inMemory(store), secret, port: Number(new URL(demo.url).port) })
 
     await page.getByRole('button', { name: 'Connect now' }).click()
     await connected(page, 'Ada')
@@ -108,7 +109,7 @@ describe('the demo', () => {
     const sessionID = demo.bridge.readSessionID(`${cookie!.name}=${cookie!.value}`)!
     await say(page, 'Hello')
     await visit(page, 'Your session')
-    await visit(page, 'Burglar')
+    await visit(page, 'Attacks')
     for (const label of ['Try it', 'Try forged cookies', 'Try another origin']) await attempt(page, label)
     await visit(page, 'Monitor')
     await page.locator('#sessions > li').first().waitFor()
@@ -132,7 +133,7 @@ describe('the demo', () => {
         body: '{"name":"Mallory"}',
       })
 
-    for (const path of ['/login', '/session', '/logout', '/cut', '/attempts/flood']) {
+    for (const path of ['/login', '/session', '/logout', '/cut', '/attacks/flood']) {
       expect((await post(headers, path)).status).toBe(403)
     }
     expect((await post({ origin: demo.url }, '/login')).status).toBe(200)

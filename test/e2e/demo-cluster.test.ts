@@ -94,9 +94,11 @@ describe('npm run demo:cluster', () => {
     await admin.locator('#nodes li[data-state=open]', { hasText: 'node 2' }).waitFor()
 
     await admin.getByRole('button', { name: 'Stop Redis for five seconds' }).click()
-    await admin.locator('#nodes li[data-state=wait]', { hasText: 'no news' }).waitFor()
+    await admin.locator('#nodes li[data-state=wait]', { hasText: 'cannot report while Redis is stopped' }).waitFor()
     await admin.locator('#probes li', { hasText: '503' }).first().waitFor()
-    await admin.getByText(/\d+ handshakes? refused \(.*503 store-failed.*\)\. Well again after/).waitFor()
+    await admin
+      .getByText(/\d+ handshakes? refused \(.*503 store-failed.*\)\. Handshakes succeeded again after/)
+      .waitFor()
 
     const statuses = await admin.locator('#probes strong').allTextContents()
     expect(statuses[0]).toBe('101')

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto'
 import type { RefusalReason } from 'ws-session-bridge'
 import type { Browser, BrowserContext, Page } from 'playwright-core'
 import { startDemo, type Demo, type DemoOptions } from '../../demo/src/app.js'
-import { onRedis } from '../../demo/src/backing.js'
+import { onRedis } from '../../demo/src/session-backend.js'
 import { atEnd } from '../support/at-end.js'
 import { redisUrl } from '../support/redis.js'
 
@@ -49,7 +49,7 @@ export async function openTab({ context }: Visitor, url: string): Promise<Page> 
 /** Logs in as a person does, and waits until the page's socket is open. */
 export async function login(page: Page, name: string, role: 'visitor' | 'admin' = 'visitor'): Promise<void> {
   await page.getByLabel('Your name').fill(name)
-  if (role === 'admin') await page.getByLabel('Admin').check()
+  await page.getByLabel(role === 'admin' ? 'Admin' : 'Visitor').check()
   await page.getByRole('button', { name: 'Log in' }).click()
   await connected(page, name)
 }
@@ -60,7 +60,7 @@ export async function connected(page: Page, name: string): Promise<void> {
 }
 
 /** Goes to a view as a person does. */
-export async function visit(page: Page, view: 'Room' | 'Your session' | 'Burglar' | 'Monitor'): Promise<void> {
+export async function visit(page: Page, view: 'Room' | 'Your session' | 'Attacks' | 'Monitor'): Promise<void> {
   await page.getByRole('navigation').getByRole('link', { name: view }).click()
   await page.locator('nav a[aria-current=page]', { hasText: view }).waitFor()
 }
@@ -76,17 +76,17 @@ export async function say(page: Page, text: string): Promise<void> {
   await page.getByRole('button', { name: 'Send' }).click()
 }
 
-/** Lets the burglar try something; resolves to what became of it. */
+/** Sends one kind of attack; resolves to the answers. */
 export async function attempt(page: Page, label: string): Promise<string[]> {
   const card = page.locator('article', { has: page.getByRole('button', { name: label }) })
   await card.getByRole('button', { name: label }).click()
   await card.locator('.verdict').first().waitFor()
-  // `20 × 429 refused the server knows: too-many-sockets after 5 ms`
+  // `20 × 429 refused reason: too-many-sockets after 5 ms`
   const verdicts = await card.locator('.verdict').allTextContents()
   return verdicts.map((text) =>
     text
       .replace(/ after \d+ ms$/, '')
-      .replace('the server knows: ', '')
+      .replace('reason: ', '')
       .trim(),
   )
 }
@@ -95,8 +95,8 @@ export async function attempt(page: Page, label: string): Promise<string[]> {
 export async function startTwoNodes(url: string, options?: DemoOptions): Promise<[ObservedDemo, ObservedDemo]> {
   const [prefix, secret] = [`demo-test:${randomUUID()}:`, randomUUID()]
   const start = async (node: string) => {
-    const backing = await onRedis(url, prefix)
-    return startObservedDemo({ ...options, backing, secret, node })
+    const backend = await onRedis(url, prefix)
+    return startObservedDemo({ ...options, backend, secret, node })
   }
   return [await start('node 1'), await start('node 2')]
 }

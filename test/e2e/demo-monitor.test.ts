@@ -1,4 +1,4 @@
-// what an administrator sees and does, and what a burglar gets.
+// what an administrator sees and does, and what an attacker gets.
 import type { Browser, Page } from 'playwright-core'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { startChromium } from '../support/chromium.js'
@@ -79,7 +79,7 @@ describe.each(places)('the demo, on $name,', ({ start }) => {
     await visit(other, 'Monitor')
 
     const card = other.locator('#sessions > li', { has: other.getByRole('heading', { name: 'Root' }) })
-    await card.getByRole('button', { name: 'Take the role' }).click()
+    await card.getByRole('button', { name: 'Remove admin role' }).click()
 
     await admin.getByText("The server closed the monitor's socket: 4403 forbidden").waitFor()
     expect(await admin.locator('#sessions li').count()).toBe(0)
@@ -106,7 +106,7 @@ describe.each(places)('the demo, on $name,', ({ start }) => {
     const ada = await newVisitor(browser)
     const page = await openTab(ada, here.url)
     await login(page, 'Ada', 'admin')
-    await visit(page, 'Burglar')
+    await visit(page, 'Attacks')
 
     expect(await attempt(page, 'Try it')).toEqual(['101 let in'])
     expect(await attempt(page, 'Try no cookie')).toEqual(['401 refused no-cookie'])

@@ -34,9 +34,9 @@ describe('the page', () => {
     await page.getByText('Saved over HTTP').waitFor()
     expect(await faultsOf(page)).toEqual([])
 
-    await visit(page, 'Burglar')
+    await visit(page, 'Attacks')
     for (const label of ['Try it', 'Try forged cookies', 'Send a flood']) await attempt(page, label)
-    await page.getByText('As it came').first().click()
+    await page.getByText('Raw response').first().click()
     expect(await faultsOf(page)).toEqual([])
 
     await visit(page, 'Monitor')
@@ -61,7 +61,6 @@ describe('the page', () => {
     // One word, as long as a name may be.
     await page.keyboard.type('Wolfeschlegelsteinhausenbergerdorffwelch')
     await press(page, 'Tab', 'input[name=role]')
-    await page.keyboard.press('ArrowDown')
     await page.keyboard.press('Enter')
     await page.locator('#text:focus').waitFor()
     await page.keyboard.type('Donaudampfschifffahrtsgesellschaft'.repeat(5))
@@ -83,9 +82,9 @@ describe('the page', () => {
     await page.locator('#snapshot', { hasText: 'Typing' }).waitFor()
     expect(await overflowOf(page)).toBe(0)
 
-    await press(page, 'Shift+Tab', 'nav a[href="#/burglar"]')
+    await press(page, 'Shift+Tab', 'nav a[href="#/attacks"]')
     await page.keyboard.press('Enter')
-    await page.locator('#burglar-title:focus').waitFor()
+    await page.locator('#attacks-title:focus').waitFor()
     await press(page, 'Tab', 'article[data-kind=forged] button')
     await page.keyboard.press('Enter')
     await page.locator('article[data-kind=forged] .verdict').first().waitFor()

@@ -28,11 +28,17 @@ describe.each(places)('the demo, on $name,', ({ start }) => {
 
     await say(second, '<b>Hello</b>')
     const line = { hasText: '<b>Hello</b>' }
-    await second.locator('#log li', line).getByText('read "Ada" from the session: yours, of this tab').waitFor()
-    await first.locator('#log li', line).getByText('read "Ada" from the session: yours, of another tab').waitFor()
+    await second
+      .locator('#log li', line)
+      .getByText(/read "Ada" from session [0-9a-f]{12} \(yours, this tab\)/)
+      .waitFor()
+    await first
+      .locator('#log li', line)
+      .getByText(/read "Ada" from session [0-9a-f]{12} \(yours, another tab\)/)
+      .waitFor()
     await other
       .locator('#log li', line)
-      .getByText(/read "Ada" from the session: [0-9a-f]{12}$/)
+      .getByText(/read "Ada" from session [0-9a-f]{12}$/)
       .waitFor()
     expect(await other.locator('#log b').count()).toBe(0)
 
@@ -71,7 +77,7 @@ describe.each(places)('the demo, on $name,', ({ start }) => {
     expect([answer.status(), await answer.json()]).toEqual([400, { error: 'A name has 1 to 40 characters.' }])
     await visit(second, 'Room')
     await say(second, 'It is me')
-    await second.getByText('read "Countess of Lovelace" from the session').waitFor()
+    await second.getByText('read "Countess of Lovelace" from session').waitFor()
     expect(ada.complaints).toEqual([])
   })
 
@@ -105,9 +111,10 @@ describe.each(places)('the demo, on $name,', ({ start }) => {
 
     for (const tab of [first, second]) {
       await tab.getByText('Socket closed: 4401 destroyed').waitFor()
-      await tab.getByText('Somebody logged out').waitFor()
-      await tab.getByText('Not logged in').waitFor()
+      await tab.getByText('You are not logged in').waitFor()
     }
+    await first.getByText('You logged out in this tab').waitFor()
+    await second.getByText('The session was signed out in another tab').waitFor()
     await other.locator('#people li', { hasText: 'Ada' }).waitFor({ state: 'detached' })
     await say(other, 'Still here')
     await other.locator('#log li', { hasText: 'Still here' }).waitFor()
@@ -115,7 +122,7 @@ describe.each(places)('the demo, on $name,', ({ start }) => {
     // By now it would have come back, had it tried. It has asked once who is logged in, and opens nothing by itself.
     await login(first, 'Ada again')
     await openTab(ada, there.url).then((tab) => connected(tab, 'Ada again'))
-    await second.getByText('Not logged in').waitFor()
+    await second.getByText('You are not logged in').waitFor()
     expect(asked).toEqual(['/me'])
     expect([...here.refusals, ...there.refusals]).toEqual([])
     expect([...ada.complaints, ...grace.complaints]).toEqual([])

@@ -58,13 +58,13 @@ it.each(isAskedFor ? looks : looks.slice(0, 1))('shows every view ($look)', asyn
   await page.getByText('The session changed.').waitFor()
   await take('session')
 
-  await visit(page, 'Burglar')
+  await visit(page, 'Attacks')
   await attempt(page, 'Try it')
   await attempt(page, 'Try no cookie')
   await attempt(page, 'Try forged cookies')
   await attempt(page, 'Try another origin')
-  await page.getByText('As it came').first().click()
-  await take('burglar')
+  await page.getByText('Raw response').first().click()
+  await take('attacks')
 
   if (isAskedFor) await keepBusy(page, grace)
   await visit(page, 'Monitor')
@@ -87,7 +87,7 @@ it('has a picture in the README that loads fast', () => {
 async function keepBusy(page: Page, other: Page): Promise<void> {
   await visit(other, 'Your session')
   for (let round = 0; round < 12; round += 1) {
-    await other.getByRole('button', { name: 'Cut the line' }).click()
+    await other.getByRole('button', { name: 'Cut the connection' }).click()
     await attempt(page, ['Try it', 'Try no cookie', 'Try forged cookies', 'Try another origin'][round % 4]!)
     await other
       .locator('#events')

@@ -1,10 +1,10 @@
-// The burglar. In: a button. Out: what the server got when it knocked at its own door, as it came.
+// The attack panel: what the server answers to upgrades that must be refused.
 import { byId, button, element } from './dom.js'
 import { call } from './http.js'
 
 const attempts = [
-  ['own', 'Your own cookie', 'For comparison: this one opens.', 'Try it'],
-  ['no-cookie', 'No cookie', 'Somebody who has never logged in.', 'Try no cookie'],
+  ['own', 'Your own cookie', 'For comparison: this upgrade is accepted.', 'Try it'],
+  ['no-cookie', 'No cookie', 'A client that has never logged in.', 'Try no cookie'],
   [
     'forged',
     'Forged cookies',
@@ -14,13 +14,13 @@ const attempts = [
   [
     'expired',
     'An expired session',
-    'Its signature is good. Its session was, too, until a second ago.',
+    'The signature is valid, but the session expired a second ago. The store no longer has it, so the reason is no-session.',
     'Try an expired one',
   ],
   [
     'other-origin',
     'Another origin',
-    'A page on another port sends your cookie along: for browsers it is the same site.',
+    'A page on another port sends your cookie along, because browsers count it as the same site.',
     'Try another origin',
   ],
   [
@@ -31,8 +31,8 @@ const attempts = [
   ],
 ]
 
-export function createBurglarView(otherUrl) {
-  byId('attempts').replaceChildren(...attempts.map((attempt) => card(attempt, otherUrl)))
+export function createAttackPanel(otherUrl) {
+  byId('attack-list').replaceChildren(...attempts.map((attempt) => card(attempt, otherUrl)))
 }
 
 function card([kind, title, what, label], otherUrl) {
@@ -41,10 +41,8 @@ function card([kind, title, what, label], otherUrl) {
     label,
     async () => {
       start.ariaBusy = 'true'
-      results.replaceChildren(element('p', { className: 'hint' }, 'Knocking…'))
-      const shown = await call('POST', `/attempts/${kind}`).then(resultsOf, ({ message }) => [
-        element('p', {}, message),
-      ])
+      results.replaceChildren(element('p', { className: 'hint' }, 'Sending…'))
+      const shown = await call('POST', `/attacks/${kind}`).then(resultsOf, ({ message }) => [element('p', {}, message)])
       results.replaceChildren(...shown)
       start.ariaBusy = null
     },
@@ -76,7 +74,7 @@ function answerItem({ what, status, reason, tookMs, sent, received }) {
     { className: 'answer' },
     element('p', {}, what),
     element('p', { className: 'verdict' }, badge(status), ' ', ...whyItems(reason), ` after ${tookMs} ms`),
-    element('details', {}, element('summary', {}, 'As it came'), wire('Sent', sent), wire('Received', received)),
+    element('details', {}, element('summary', {}, 'Raw response'), wire('Sent', sent), wire('Received', received)),
   )
 }
 
@@ -93,7 +91,7 @@ function countItem({ status, reason, count }) {
 }
 
 function whyItems(reason) {
-  return reason ? ['the server knows: ', element('code', {}, reason)] : []
+  return reason ? ['reason: ', element('code', {}, reason)] : []
 }
 
 function badge(status) {

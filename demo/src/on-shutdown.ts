@@ -4,7 +4,7 @@
 
 const lookAtParentMs = 500
 
-export function onEnd(end: () => void): void {
+export function onShutdown(end: () => void): void {
   // Once: a second Ctrl+C ends the process at once.
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, end)
   if (process.env.npm_lifecycle_event === undefined) return

@@ -1,5 +1,5 @@
 /*
- * One upgrade by hand, over the network, with any cookie and any origin: what no page can do.
+ * One upgrade over the network with any cookie and any origin, which no page can send.
  */
 import { randomBytes, randomUUID } from 'node:crypto'
 import { request, type IncomingMessage } from 'node:http'
@@ -8,15 +8,15 @@ import type { RefusalReason, SessionBridge } from 'ws-session-bridge'
 
 import { roomPath } from './room.js'
 
-/** What to go by. */
-export interface Disguise {
+/** What the upgrade carries. */
+export interface ProbeOptions {
   readonly cookie?: string | undefined
   /** Default: the demo's own. */
   readonly origin?: string
 }
 
-/** What became of an attempt. */
-export interface Answer {
+/** What came back. */
+export interface ProbeResult {
   /** The HTTP status on the wire; 101 is an open WebSocket, 0 is no answer at all. */
   readonly status: number
   /** What the bridge's `refuse` event said. The client is not told: one 401 looks like any other. */
@@ -24,14 +24,14 @@ export interface Answer {
   readonly tookMs: number
   readonly sent: string
   readonly received: string
-  /** Gives back the socket, if there is one. */
+  /** Closes the socket, if there is one. */
   readonly close: () => void
 }
 
 const longestWaitMs = 10_000
 
-/** Knocks at a node's own door. */
-export class Knocker {
+/** Sends upgrades to this node itself. */
+export class UpgradeProbe {
   readonly #port: () => number
   readonly #reasons = new Map<string, RefusalReason | undefined>()
 
@@ -42,7 +42,7 @@ export class Knocker {
     })
   }
 
-  async knock({ cookie, origin }: Disguise): Promise<Answer> {
+  async send({ cookie, origin }: ProbeOptions): Promise<ProbeResult> {
     const host = `127.0.0.1:${this.#port()}`
     // The query tells this attempt's refusal from those of other people.
     const path = `${roomPath}?attempt=${randomUUID()}`
@@ -67,7 +67,7 @@ export class Knocker {
 }
 
 function answerTo(host: string, path: string, headers: Record<string, string>) {
-  return new Promise<Pick<Answer, 'status' | 'received' | 'close'>>((resolve) => {
+  return new Promise<Pick<ProbeResult, 'status' | 'received' | 'close'>>((resolve) => {
     const upgrade = request(`http://${host}${path}`, { headers, agent: false, timeout: longestWaitMs })
     upgrade.on('upgrade', (response, socket) => {
       // Frames that come are of no interest, and neither is how the socket ends.

@@ -1,6 +1,6 @@
 /*
- * The burglar. A page cannot play it: a script can neither set an httpOnly cookie nor read the HTTP status of a refused
- * WebSocket. So the server does, and knocks at its own door.
+ * The attack panel: upgrades that must be refused, sent by the server to itself. A page cannot send them: a script can neither
+ * set an httpOnly cookie nor read the HTTP status of a refused WebSocket.
  */
 import { randomUUID } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -9,9 +9,9 @@ import { Router } from 'express'
 import { Cookie, type Store } from 'express-session'
 import type { SessionBridge } from 'ws-session-bridge'
 
-import type { Answer, Disguise, Knocker } from './upgrade-attempt.js'
+import type { ProbeResult, ProbeOptions, UpgradeProbe } from './upgrade-probe.js'
 
-interface Attempt extends Disguise {
+interface Attack extends ProbeOptions {
   readonly what: string
 }
 
@@ -19,37 +19,37 @@ interface Attempt extends Disguise {
 const floodSize = 200
 const shortLifeMs = 1_000
 
-/** What the burglar works with. */
-export interface BurglarParts {
+/** What the attack panel needs. */
+export interface AttackDependencies {
   readonly bridge: SessionBridge
   readonly store: Store
-  readonly knocker: Knocker
+  readonly probe: UpgradeProbe
   readonly otherOrigin: () => string
 }
 
-/** `POST /attempts/own`, `no-cookie`, `forged`, `expired`, `other-origin` and `flood`. */
-export function attemptRoutes(parts: BurglarParts): Router {
+/** `POST /attacks/own`, `no-cookie`, `forged`, `expired`, `other-origin` and `flood`. */
+export function attackRoutes(deps: AttackDependencies): Router {
   let isFlooding = false
 
   async function flood(): Promise<object> {
     if (isFlooding) return { error: 'One flood at a time.' }
     isFlooding = true
     try {
-      return { flood: await countsOf(parts) }
+      return { flood: await countsOf(deps) }
     } finally {
       isFlooding = false
     }
   }
 
-  return Router().post('/attempts/:kind', async (request, response) => {
+  return Router().post('/attacks/:kind', async (request, response) => {
     if (request.session.user === undefined) return response.status(401).json({ error: 'Log in first.' })
     const { kind } = request.params
     if (kind === 'flood') return response.json(await flood())
-    const attempts = await attemptsOf(kind, request.sessionID, parts)
-    if (attempts === undefined) return response.status(404).json({ error: 'No such attempt.' })
+    const attacks = await attacksOf(kind, request.sessionID, deps)
+    if (attacks === undefined) return response.status(404).json({ error: 'No such attack.' })
     const answers = []
-    for (const { what, ...disguise } of attempts) {
-      const { close, ...answer } = await parts.knocker.knock(disguise)
+    for (const { what, ...options } of attacks) {
+      const { close, ...answer } = await deps.probe.send(options)
       close()
       answers.push({ what, ...answer })
     }
@@ -57,8 +57,8 @@ export function attemptRoutes(parts: BurglarParts): Router {
   })
 }
 
-async function attemptsOf(kind: string, sessionID: string, parts: BurglarParts): Promise<Attempt[] | undefined> {
-  const { bridge, otherOrigin } = parts
+async function attacksOf(kind: string, sessionID: string, deps: AttackDependencies): Promise<Attack[] | undefined> {
+  const { bridge, otherOrigin } = deps
   const cookie = bridge.signedCookie(sessionID)
   const [name = ''] = cookie.split('=', 1)
   switch (kind) {
@@ -73,9 +73,9 @@ async function attemptsOf(kind: string, sessionID: string, parts: BurglarParts):
         { what: 'An invented ID, signed with the right secret', cookie: bridge.signedCookie(randomUUID()) },
       ]
     case 'expired': {
-      const shortLived = bridge.signedCookie(await newSession(parts.store, 'Guest for a second', shortLifeMs))
+      const shortLived = bridge.signedCookie(await newSession(deps.store, 'Guest for a second', shortLifeMs))
       await pause(2 * shortLifeMs)
-      return [{ what: 'A good cookie whose session expired a second ago', cookie: shortLived }]
+      return [{ what: 'A well-signed cookie whose session expired a second ago', cookie: shortLived }]
     }
     case 'other-origin':
       return [{ what: `Your cookie, sent by a page of ${otherOrigin()}`, cookie, origin: otherOrigin() }]
@@ -85,12 +85,12 @@ async function attemptsOf(kind: string, sessionID: string, parts: BurglarParts):
 }
 
 /* All with the same good cookie: the bridge lets in as many as `maxSocketsPerSession` says, and no more. */
-async function countsOf({ bridge, store, knocker }: BurglarParts): Promise<object[]> {
+async function countsOf({ bridge, store, probe }: AttackDependencies): Promise<object[]> {
   const sessionID = await newSession(store, 'Flood', 60_000)
   const cookie = bridge.signedCookie(sessionID)
-  const answers = await Promise.all(Array.from({ length: floodSize }, () => knocker.knock({ cookie })))
+  const answers = await Promise.all(Array.from({ length: floodSize }, () => probe.send({ cookie })))
   await bridge.destroy(sessionID)
-  const counts = new Map<string, Pick<Answer, 'status' | 'reason'> & { count: number }>()
+  const counts = new Map<string, Pick<ProbeResult, 'status' | 'reason'> & { count: number }>()
   for (const { status, reason, close } of answers) {
     close()
     const key = `${status} ${reason ?? ''}`

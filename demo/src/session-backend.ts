@@ -7,7 +7,7 @@ import type { LiveStore } from 'ws-session-bridge'
 import { localChannel, redisChannel, type Channel } from './channel.js'
 
 /** What a node stands on. */
-export interface Backing {
+export interface SessionBackend {
   readonly store: Store
   readonly live: LiveStore | undefined
   readonly channel: Channel
@@ -15,12 +15,12 @@ export interface Backing {
 }
 
 /** For one node. It forgets everything when the process ends. */
-export function inMemory(store: Store = new MemoryStore()): Backing {
+export function inMemory(store: Store = new MemoryStore()): SessionBackend {
   return { store, live: undefined, channel: localChannel(), close: () => undefined }
 }
 
 /** For any number of nodes, which hear of each other's logouts at once. */
-export async function onRedis(url: string, prefix = 'ws-session-bridge-demo:'): Promise<Backing> {
+export async function onRedis(url: string, prefix = 'ws-session-bridge-demo:'): Promise<SessionBackend> {
   // Only now, so that an app without Redis needs neither package.
   const { createClient } = await import('redis')
   const { RedisStore } = await import('connect-redis')
