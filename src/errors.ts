@@ -1,10 +1,13 @@
 /*
  * The errors that a caller may want to handle, each with a stable `code`.
  */
+import { types } from 'node:util'
 
-/** What was thrown, as an Error. */
+/** What was thrown, as an Error. An Error of another realm (Jest runs tests in one of their own) is one, too. */
 export function asError(thrown: unknown): Error {
-  return thrown instanceof Error ? thrown : new Error('Something that is no Error was thrown.', { cause: thrown })
+  return thrown instanceof Error || types.isNativeError(thrown)
+    ? thrown
+    : new Error('A value that is no Error was thrown.', { cause: thrown })
 }
 
 /** The session is gone (logged out, expired, or never there), so it was neither read nor written. */

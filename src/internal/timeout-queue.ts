@@ -1,6 +1,7 @@
 /*
  * Many deadlines of one length, kept by one timer.
  */
+import { warnOfFailure } from './warn-of-failure.js'
 
 /** Something with a place in a TimeoutQueue. The queue owns these fields. */
 export interface TimeoutNode {
@@ -82,7 +83,12 @@ export class TimeoutQueue<T extends TimeoutNode> {
     while (this.#head !== undefined && this.#head.dueAt <= now) {
       const due = this.#head
       this.remove(due)
-      this.#onDue(due)
+      try {
+        this.#onDue(due)
+      } catch (error) {
+        // The others must not lose their timer for it.
+        warnOfFailure('A deadline', error)
+      }
     }
     this.#timer = undefined
     if (this.#head !== undefined) this.#arm(this.#head.dueAt - now)

@@ -1,8 +1,8 @@
 /*
  * When to look at which session next: one timer for all of them.
  */
-
 import { systemClock, type Clock } from './clock.js'
+import { warnOfFailure } from './warn-of-failure.js'
 
 /** Something with a time at which to look at it. The heap owns heapIndex. */
 export interface Due {
@@ -86,7 +86,12 @@ export class TimerHeap<T extends Due> {
       const first = this.#heap[0]
       if (first === undefined || first.dueAt > now) break
       this.remove(first)
-      this.#onDue(first)
+      try {
+        this.#onDue(first)
+      } catch (error) {
+        // The others must not lose their timer for it.
+        warnOfFailure('A scheduled check', error)
+      }
     }
     // Those that are left of this time get their turn after whoever else waits for one.
     this.#arm()

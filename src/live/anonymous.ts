@@ -11,7 +11,7 @@ import { forEachInBatches } from '../internal/batches.js'
 /** A connection without a session that is no `ws` socket. */
 export interface AnonymousConnection extends BoundConnection {
   /** From now on, no message of it reaches a handler: there is no context whose end would say so. */
-  shut(): void
+  drop(): void
 }
 
 /** All anonymous connections of a bridge. */
@@ -68,6 +68,6 @@ export class AnonymousSockets {
 }
 
 function shut(connection: WebSocket | AnonymousConnection): void {
-  if ('shut' in connection) connection.shut()
+  if ('drop' in connection) connection.drop()
   else muteMessages(connection)
 }

@@ -18,6 +18,25 @@ export interface BoundConnection {
 }
 
 /**
+ * What the adapters of this package offer in addition, so that no message reaches a handler while the session is in doubt.
+ * Each method may be called again, and none of them throws.
+ */
+export interface HoldableConnection extends BoundConnection {
+  /** From now on, messages are kept back in order, and the client is read no further than they fit. */
+  hold(): void
+  /** Delivers the messages that were kept back, in order, and then new ones again. */
+  release(): void
+  /** The end: what was kept back is dropped, and no message is ever delivered again. */
+  drop(): void
+}
+
+/** Whether a connection can hold its messages back. */
+export function isHoldable(connection: object): connection is HoldableConnection {
+  const { hold, release, drop } = connection as Partial<HoldableConnection>
+  return [hold, release, drop].every(isFunction)
+}
+
+/**
  * Whether a connection is a socket of ws, whichever copy of the package it comes from: express-ws, Fastify and Nest bring
  * their own.
  */

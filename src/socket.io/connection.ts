@@ -70,7 +70,7 @@ export class Connection implements AnonymousConnection {
 
   // What the bridge calls -------------------------------------------------------------------------------------------
 
-  shut(): void {
+  drop(): void {
     this.#isShut = true
   }
 
