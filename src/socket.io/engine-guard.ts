@@ -5,6 +5,7 @@ import { STATUS_CODES, type IncomingMessage } from 'node:http'
 
 import type { AdapterApi } from '../session-bridge.js'
 import type { SessionContext } from '../live/session-context.js'
+import { surviveErrorsOf } from '../upgrade/survive-errors.js'
 import { Connection } from './connection.js'
 import {
   assertEngine,
@@ -60,7 +61,11 @@ export class EngineGuard {
     opts.allowRequest = (request, answer) => {
       void this.#allow(request, asked?.bind(opts), answer)
     }
-    engine.use((request, _response, next) => this.#pass(engine, request, next))
+    // First of all: what runs before it may take its time, and a client may reset the connection meanwhile.
+    engine.middlewares.unshift((request, _response, next) => {
+      surviveErrorsOf(request)
+      this.#pass(engine, request, next)
+    })
     // It asks no `allowRequest` and sends no cookie, not even where it takes a connection over from polling.
     engine.onWebTransportSession = (session) => session.close()
     engine.prependListener('connection', (conn: EngineSocket) => this.#connected(conn))
@@ -76,10 +81,7 @@ export class EngineGuard {
       if (answered) return
       answered = true
       answer(message, success)
-      socket.off('error', ignore)
     }
-    // Engine.IO puts none on an upgrade's socket before it has its answer, and a reset is an uncaught exception without one.
-    socket.on('error', ignore)
     try {
       const { verdict, setCookie } = await this.#door.admit(request)
       if (!verdict.accepted) {

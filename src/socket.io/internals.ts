@@ -15,8 +15,11 @@ export interface Engine extends EventEmitter {
   readonly clients: Readonly<Record<string, EngineSocket>>
   /** Not there before Engine.IO 6.5. */
   onWebTransportSession?: (session: { close(): void }) => unknown
-  use(middleware: (request: EngineRequest, response: unknown, next: (error?: Error) => void) => void): unknown
+  /** Run for every request, in this order; `use` appends. */
+  readonly middlewares: EngineMiddleware[]
 }
+
+export type EngineMiddleware = (request: EngineRequest, response: unknown, next: (error?: Error) => void) => void
 
 /** Any request that Engine.IO takes, with its query. */
 export interface EngineRequest extends IncomingMessage {
@@ -104,8 +107,8 @@ export function assertEngine(engine: Engine): void {
   if (engine.constructor.name === 'uServer') {
     throw new TypeError('attachSocketIO: uWebSockets.js is not supported. Attach Socket.IO to an http server.')
   }
-  const { opts, clients, use } = engine as Partial<Engine>
-  if (typeof opts !== 'object' || typeof clients !== 'object' || typeof use !== 'function') {
+  const { opts, clients, middlewares } = engine as Partial<Engine>
+  if (typeof opts !== 'object' || typeof clients !== 'object' || !Array.isArray(middlewares)) {
     throw new TypeError(
       'attachSocketIO: this engine is not supported. Use the one that comes with Socket.IO 4.6 or newer.',
     )

@@ -6,6 +6,7 @@ import type { Duplex } from 'node:stream'
 import type { AuthResult } from '../authenticate/authenticator.js'
 import { TimeoutQueue, type TimeoutNode } from '../internal/timeout-queue.js'
 import { refusalOf } from '../refusals.js'
+import { surviveErrors } from './survive-errors.js'
 
 /** What can come before a handshake's own answer. */
 export type AbandonReason = 'timeout' | 'client-gone' | 'shutting-down'
@@ -31,8 +32,8 @@ export class PendingUpgrade implements TimeoutNode {
     this.#onGone = () => {
       this.abandon('client-gone')
     }
-    // Node has taken its own listeners off: without this one, a reset is an uncaught exception.
-    socket.on('error', this.#onGone).on('end', this.#onGone).on('close', this.#onGone)
+    surviveErrors(socket)
+    socket.on('end', this.#onGone).on('close', this.#onGone)
   }
 
   /** Whether the answer is still wanted. */
@@ -46,7 +47,7 @@ export class PendingUpgrade implements TimeoutNode {
     this.#open = false
     this.#places.remove(this)
     const onGone = this.#onGone
-    if (onGone !== undefined) this.#socket?.off('error', onGone).off('end', onGone).off('close', onGone)
+    if (onGone !== undefined) this.#socket?.off('end', onGone).off('close', onGone)
     this.#answer(judged)
   }
 

@@ -5,6 +5,7 @@ import { STATUS_CODES } from 'node:http'
 import type { Duplex } from 'node:stream'
 
 import type { Refusal, RefusalReason } from '../refusals.js'
+import { surviveErrors } from './survive-errors.js'
 import { webSocketVersion } from './well-formed.js'
 
 /** How long a refused client may take to read its answer and close, in ms. */
@@ -23,15 +24,14 @@ export class StatusRefusals {
 
   /** Answers and sees the socket off: end, drain what still comes, destroy on the client's FIN, forced after a second. */
   refuse(socket: Duplex, refusal: Refusal): void {
+    surviveErrors(socket)
     if (refusal.status === 0 || socket.destroyed || !socket.writable) {
-      socket.on('error', ignore)
       socket.destroy()
       return
     }
     this.#lingering.add(socket)
     const forced = setTimeout(() => socket.destroy(), lingerMs).unref()
     socket
-      .on('error', ignore)
       .once('end', () => socket.destroy())
       .once('close', () => {
         clearTimeout(forced)
@@ -64,8 +64,4 @@ function answerTo({ reason, status }: Refusal): string {
     `Content-Length: ${String(body.length)}\r\n` +
     `${extraHeaders[reason] ?? ''}\r\n${body}`
   )
-}
-
-function ignore(): void {
-  // A client that resets while it is being refused is no fault of anybody here.
 }

@@ -25,6 +25,7 @@ import type { Upgrade } from './raw-upgrade.js'
 import type { CloseRefusals } from './refuse-with-close.js'
 import type { StatusRefusals } from './refuse-with-status.js'
 import { renewedCookie, type RenewalRules } from './renewed-cookie.js'
+import { leaveErrorsToWs, surviveErrors, surviveErrorsOf } from './survive-errors.js'
 import { isWellFormedUpgrade } from './well-formed.js'
 
 /** What an upgrade passes through. */
@@ -87,6 +88,7 @@ export class UpgradeHandler {
     const { request, socket } = upgrade
     const { wss } = destination
     if (!take(socket)) return
+    surviveErrors(socket)
     trace?.request(request, 'upgrade', `${String(this.#deps.pending.size)} handshakes under way`)
     if (!isWellFormedUpgrade(request)) return this.#refuse(upgrade, refusalOf('bad-request'))
     if (!this.#isServedBy(wss, request)) return this.#refuse(upgrade, refusalOf('not-found'))
@@ -102,6 +104,7 @@ export class UpgradeHandler {
 
   /** The handshake alone, with the same cap and deadline. Never rejects. */
   authenticate(request: IncomingMessage): Promise<Verdict> {
+    surviveErrorsOf(request)
     return new Promise((resolve) => {
       this.#judge(request, {}, (judged) => resolve(this.#verdict(judged, request)))
     })
@@ -225,6 +228,7 @@ export class UpgradeHandler {
     try {
       wss.handleUpgrade(request, socket, head, (ws) => {
         isOpened = true
+        leaveErrorsToWs(socket)
         opened(ws)
       })
     } catch (error) {

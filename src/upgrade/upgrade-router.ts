@@ -7,6 +7,7 @@ import type { Server as HttpsServer } from 'node:https'
 import { pathnameOf } from '../authenticate/request-target.js'
 import type { RefusalReason } from '../refusals.js'
 import type { Upgrade } from './raw-upgrade.js'
+import { surviveErrors } from './survive-errors.js'
 
 /** An http or https server. */
 export type UpgradeServer = HttpServer | HttpsServer
@@ -69,6 +70,8 @@ class Router {
   }
 
   readonly #onUpgrade = (request: Upgrade['request'], socket: Upgrade['socket'], head: Buffer): void => {
+    // Also for what is left to others: they may answer late, and listen for errors only then.
+    surviveErrors(socket)
     const upgrade = { request, socket, head }
     const pathname = pathnameOf(request.url)
     const mount = this.#mountFor(pathname)

@@ -1,0 +1,30 @@
+/*
+ * Keeps an error of a raw socket from ending the process.
+ */
+import type { IncomingMessage } from 'node:http'
+import type { Duplex } from 'node:stream'
+
+/*
+ * Node takes its own listeners off before it emits 'upgrade'. A socket without an `error` listener turns a client's reset into an
+ * uncaught exception.
+ */
+
+/** Gives a socket an `error` listener. Nothing happens if it has this one already. */
+export function surviveErrors(socket: Duplex): void {
+  if (socket.listenerCount('error', ignore) === 0) socket.on('error', ignore)
+}
+
+/** The same for the socket of a request, if it is an upgrade's: other requests leave theirs to Node. */
+export function surviveErrorsOf(request: IncomingMessage | undefined): void {
+  const { upgrade, socket } = (request ?? {}) as Partial<IncomingMessage> & { upgrade?: boolean }
+  if (upgrade === true && typeof socket?.on === 'function') surviveErrors(socket)
+}
+
+/** For a socket that is a WebSocket by now: ws has a listener of its own. */
+export function leaveErrorsToWs(socket: Duplex): void {
+  socket.off('error', ignore)
+}
+
+function ignore(): void {
+  // The socket's 'close' follows, and tells the rest.
+}
