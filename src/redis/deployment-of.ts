@@ -1,18 +1,18 @@
 /*
  * Which kind of client a connect-redis store has.
  */
-import type { RedisStore } from 'connect-redis'
 import type { RedisClusterType, RedisSentinelType } from 'redis'
 
 import { Cluster } from './cluster.js'
+import type { ConnectRedisStore } from './connect-redis-store.js'
 import type { Deployment, DeploymentListener } from './deployment.js'
 import type { CallLimits, RedisClient } from './dedicated-client.js'
 import { SentinelMaster } from './sentinel.js'
 import { SingleServer } from './single-server.js'
 
 /** @throws {TypeError} for anything but a connect-redis store on a client of `redis`. */
-export function deploymentOf(store: RedisStore, limits: CallLimits, listener: DeploymentListener): Deployment {
-  const client: unknown = (store as Partial<RedisStore> | undefined)?.client
+export function deploymentOf(store: ConnectRedisStore, limits: CallLimits, listener: DeploymentListener): Deployment {
+  const client: unknown = (store as Partial<ConnectRedisStore> | undefined)?.client
   if (isObject(client) && 'withCommandOptions' in client && typeof store.serializer === 'object') {
     if ('masters' in client) return new Cluster(client as RedisClusterType, limits, listener)
     if ('getMasterNode' in client) return new SentinelMaster(client as RedisSentinelType, limits, listener)

@@ -1,7 +1,6 @@
 /*
  * The LiveStore on connect-redis: hears of every change by Redis' client tracking, and writes by compare-and-set.
  */
-import type { RedisStore } from 'connect-redis'
 import type { SessionData } from 'express-session'
 
 import { StoreUnavailableError } from '../errors.js'
@@ -11,6 +10,7 @@ import { inflate } from '../store/hydrate-session.js'
 import type { LiveStore, ReplaceResult, StoredSession } from '../store/live-store.js'
 import { draftOf, type SessionSnapshot } from '../store/snapshot.js'
 import { observeStoreCalls, type StoreCall } from '../store/store-calls.js'
+import type { ConnectRedisStore } from './connect-redis-store.js'
 import { InvalidationThrottle } from './invalidation-throttle.js'
 import { deploymentOf } from './deployment-of.js'
 import type { Deployment } from './deployment.js'
@@ -44,7 +44,7 @@ const expiryToleranceMs = 20
  * ```
  * @throws {TypeError} for anything but a connect-redis store on a client of `redis`, and for a wrong or unknown option.
  */
-export function redisLiveStore(store: RedisStore, options: RedisLiveStoreOptions = {}): LiveStore {
+export function redisLiveStore(store: ConnectRedisStore, options: RedisLiveStoreOptions = {}): LiveStore {
   assertKnown(options, ['timeoutMs'], 'redisLiveStore: option')
   const { timeoutMs = 2_000 } = options
   assertDurationMs(timeoutMs, 'redisLiveStore: `timeoutMs`')
@@ -52,7 +52,7 @@ export function redisLiveStore(store: RedisStore, options: RedisLiveStoreOptions
 }
 
 class RedisLiveStore implements LiveStore {
-  readonly #store: RedisStore
+  readonly #store: ConnectRedisStore
   readonly #deadlines: CallTimeouts
   readonly #deployment: Deployment
   readonly #writer: KeyWriter
@@ -65,7 +65,7 @@ class RedisLiveStore implements LiveStore {
   #onFault: (error: Error) => void = () => undefined
   #stopHearing: (() => void) | undefined
 
-  constructor(store: RedisStore, timeoutMs: number) {
+  constructor(store: ConnectRedisStore, timeoutMs: number) {
     this.#store = store
     this.#deadlines = new CallTimeouts(timeoutMs)
     this.#deployment = deploymentOf(
@@ -235,7 +235,7 @@ function lastsAsKnown({ expiresAt }: RedisSession, found: number): boolean {
 }
 
 /** connect-redis' own rule (`getTTL`, which is private there). */
-function secondsToLive({ ttl }: RedisStore, session: SessionData): number {
+function secondsToLive({ ttl }: ConnectRedisStore, session: SessionData): number {
   if (typeof ttl === 'function') return ttl(session)
   const { maxAge } = session.cookie
   return typeof maxAge === 'number' ? Math.ceil(maxAge / 1000) : ttl
