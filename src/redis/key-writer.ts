@@ -30,7 +30,13 @@ export class KeyWriter {
         this.#scriptsForbidden = true
       }
     }
-    return await this.#lock.replace(key, expected, next)
+    let late = false
+    return await this.#deadlines.within(
+      () => this.#lock.replace(key, expected, next, () => late),
+      () => {
+        late = true
+      },
+    )
   }
 
   /** @returns whether there is such a key. */

@@ -1,81 +1,84 @@
 /*
- * The same without a script, for servers that forbid them: WATCH, GET, MULTI, SET, EXEC.
+ * Compare-and-set for servers that forbid scripts: WATCH, GET, MULTI, SET, EXEC.
  */
 import type { WriteResult } from './compare-and-set.js'
-import type { Deployment, NodeAddress } from './deployment.js'
-import { connect, duplicateOf, type RedisClient } from './dedicated-client.js'
+import type { Deployment } from './deployment.js'
+import type { RedisClient } from './dedicated-client.js'
 import { redirectionOf } from './redirection.js'
+import { WatchConnections } from './watch-connections.js'
 
-/** One write at a time, on connections of its own: WATCH is the connection's, and somebody else's EXEC would end it. */
+/**
+ * Each attempt has a connection to itself, since what is watched is the connection's, and gives it back before the next one.
+ * One write at a time of each key: a key that is touched without end, so that its attempts fail, delays no other key.
+ */
 export class OptimisticLock {
   readonly #deployment: Deployment
-  /** By the address of the server. */
-  readonly #clients = new Map<string, RedisClient>()
-  #last: Promise<unknown> = Promise.resolve()
-  #closed = false
+  readonly #connections = new WatchConnections()
+  /** The last write of each key that is being written. */
+  readonly #last = new Map<string, Promise<unknown>>()
 
   constructor(deployment: Deployment) {
     this.#deployment = deployment
   }
 
-  /** @throws Redis' own error, or the client's (rejects). */
-  replace(key: string, expected: string, next: string): Promise<WriteResult> {
-    const write = this.#last.then(() => this.#replaceWhereItIs(key, expected, next))
-    this.#last = write.catch(() => undefined)
+  /**
+   * @param isLate whether the caller has given up: then no more attempts are made
+   * @throws Redis' own error, or the client's (rejects).
+   */
+  replace(key: string, expected: string, next: string, isLate: () => boolean): Promise<WriteResult> {
+    const before = this.#last.get(key) ?? Promise.resolve()
+    const write = before.then(() => this.#replaceInTurn(key, expected, next, isLate))
+    const settled = write
+      .catch(() => undefined)
+      .finally(() => {
+        if (this.#last.get(key) === settled) this.#last.delete(key)
+      })
+    this.#last.set(key, settled)
     return write
   }
 
   close(): void {
-    this.#closed = true
-    for (const client of this.#clients.values()) client.destroy()
+    this.#connections.close()
   }
 
-  async #replaceWhereItIs(key: string, expected: string, next: string): Promise<WriteResult> {
-    const place = await this.#deployment.placeOf(key)
-    try {
-      return await this.#replaceAt(place, key, expected, next)
-    } catch (error) {
-      const moved = redirectionOf(error)
-      // Nothing was written. While a slot is on its way, its keys cannot be watched.
-      if (moved === undefined || moved.asking || this.#deployment.redirected === undefined) throw error
-      return await this.#replaceAt(this.#deployment.redirected(moved.address, place), key, expected, next)
+  async #replaceInTurn(key: string, expected: string, next: string, isLate: () => boolean): Promise<WriteResult> {
+    let place = await this.#deployment.placeOf(key)
+    let moves = 0
+    while (!isLate()) {
+      try {
+        const result = await this.#connections.use(place, (client) => attempt(client, key, expected, next))
+        if (result !== 'touched meanwhile') return result
+      } catch (error) {
+        const moved = redirectionOf(error)
+        moves += 1
+        // Nothing was written. While a slot is on its way, its keys cannot be watched.
+        if (moved === undefined || moved.asking || moves > 1 || this.#deployment.redirected === undefined) throw error
+        place = this.#deployment.redirected(moved.address, place)
+      }
     }
-  }
-
-  async #replaceAt(place: NodeAddress, key: string, expected: string, next: string): Promise<WriteResult> {
-    const client = this.#clients.get(place.address) ?? (await this.#opened(place))
-    return await place.options.deadlines.within(
-      () => replaceWatched(client, key, expected, next),
-      () => {
-        client.destroy()
-      },
-    )
-  }
-
-  async #opened({ address, options }: NodeAddress): Promise<RedisClient> {
-    const client = duplicateOf(options, {}, () => {
-      if (this.#clients.get(address) === client) this.#clients.delete(address)
-    })
-    await connect(client, options.deadlines)
-    if (this.#closed) client.destroy()
-    else this.#clients.set(address, client)
-    return client
+    throw new Error('The caller no longer waits.')
   }
 }
 
-async function replaceWatched(client: RedisClient, key: string, expected: string, next: string): Promise<WriteResult> {
-  for (;;) {
-    await client.watch(key)
-    const current = await client.get(key)
-    if (current !== expected) {
-      await client.unwatch()
-      return current === null || current === '' ? 'gone' : { current }
-    }
-    try {
-      const [reply] = await client.multi().set(key, next, { condition: 'XX', expiration: 'KEEPTTL' }).exec()
-      return (reply as unknown) === null ? 'gone' : 'replaced'
-    } catch (error) {
-      if (!(error instanceof Error && error.constructor.name === 'WatchError')) throw error
-    }
+async function attempt(
+  client: RedisClient,
+  key: string,
+  expected: string,
+  next: string,
+): Promise<WriteResult | 'touched meanwhile'> {
+  const [, current] = await Promise.all([client.watch(key), client.get(key)])
+  if (current !== expected) {
+    await client.unwatch()
+    return current === null || current === '' ? 'gone' : { current }
   }
+  // As a pipeline, since `exec()` throws an error for EXEC's null that only its class tells from others.
+  const replies = await client
+    .multi()
+    .addCommand(['MULTI'])
+    .set(key, next, { condition: 'XX', expiration: 'KEEPTTL' })
+    .addCommand(['EXEC'])
+    .execAsPipeline()
+  const written = replies.at(-1) as unknown as readonly unknown[] | null
+  if (written === null) return 'touched meanwhile'
+  return written[0] === null ? 'gone' : 'replaced'
 }

@@ -1,4 +1,4 @@
-import { createClient, createClientPool } from 'redis'
+import { createClient, createClientPool, WatchError } from 'redis'
 import { RedisStore } from 'connect-redis'
 import { Cookie } from 'express-session'
 import { describe, expect, it } from 'vitest'
@@ -11,6 +11,15 @@ import { open } from '../support/client.js'
 import { startRedisServer, startRedisStore } from '../support/redis.js'
 import { changed, recordOf } from '../store/live-store-suite.js'
 import { startOnRedis } from './app-on-redis.js'
+
+async function startServerWithoutScripts(): Promise<string> {
+  const server = await startRedisServer()
+  const admin = createClient({ url: server.url })
+  await admin.connect()
+  await admin.sendCommand(['ACL', 'SETUSER', 'app', 'on', '>password', '~*', '&*', '+@all', '-@scripting'])
+  admin.destroy()
+  return `redis://app:password@127.0.0.1:${server.port}`
+}
 
 describe('a write on Redis', () => {
   it('revives nothing in 10,000 races of a destroy with an update', async () => {
@@ -45,12 +54,7 @@ describe('a write on Redis', () => {
   })
 
   it('goes on without scripts where they are forbidden, as exactly', async () => {
-    const server = await startRedisServer()
-    const admin = createClient({ url: server.url })
-    await admin.connect()
-    await admin.sendCommand(['ACL', 'SETUSER', 'app', 'on', '>password', '~*', '+@all', '-@scripting'])
-    admin.destroy()
-    const app = await startOnRedis({ url: `redis://app:password@127.0.0.1:${server.port}` })
+    const app = await startOnRedis({ url: await startServerWithoutScripts() })
     await app.put('id', { views: 0 })
     const other = redisLiveStore(app.store)
     atEnd(() => other.close())
@@ -75,6 +79,59 @@ describe('a write on Redis', () => {
     await app.client.del(app.keyOf('id'))
     await expect(app.bridge.update('id', () => undefined)).rejects.toBeInstanceOf(SessionEndedError)
     expect(await app.client.get(app.keyOf('id'))).toBeNull()
+  })
+
+  it("without scripts waits for no other session's, one of which is touched without end", async () => {
+    const { client, prefix, store } = await startRedisStore(await startServerWithoutScripts())
+    const live = redisLiveStore(store)
+    atEnd(() => live.close())
+    for (const id of ['victim', 'busy']) await store.set(id, recordOf({ views: 0 }))
+    const victim = (await live.get('victim'))!
+    const busy = (await live.get('busy'))!
+    const isTouching = new AbortController()
+    const touch = async () => {
+      while (!isTouching.signal.aborted) {
+        await Promise.all(Array.from({ length: 50 }, () => client.expire(`${prefix}busy`, 3600)))
+      }
+    }
+    const touching = touch()
+    const updates = Array.from({ length: 20 }, () => live.replace('busy', busy, changed(busy, { views: 1 })))
+    const since = performance.now()
+    let held = victim
+    for (let views = 1; views <= 10; views += 1) {
+      const result = await live.replace('victim', held, changed(held, { views }))
+      held = (result as { replaced: typeof held }).replaced
+    }
+    const took = performance.now() - since
+    isTouching.abort()
+    await touching
+    await Promise.allSettled(updates)
+    expect(took).toBeLessThan(1_000)
+  })
+
+  it('without scripts knows that a key was touched meanwhile by what Redis answers, not by the name of a class', async () => {
+    const { client, prefix, store } = await startRedisStore(await startServerWithoutScripts())
+    const live = redisLiveStore(store)
+    atEnd(() => live.close())
+    await store.set('id', recordOf({ views: 0 }))
+    const held = (await live.get('id'))!
+    // As a minifier leaves it.
+    const { name } = WatchError
+    const rename = (value: string) => Object.defineProperty(WatchError, 'name', { value, configurable: true })
+    rename('t')
+    atEnd(() => rename(name))
+    const touch = async () => {
+      for (let round = 0; round < 200; round += 1) await client.expire(`${prefix}id`, 3600)
+    }
+    let stored = held
+    const update = async () => {
+      for (let views = 1; views <= 50; views += 1) {
+        const result = await live.replace('id', stored, changed(stored, { views }))
+        stored = (result as { replaced: typeof stored }).replaced
+      }
+    }
+    await Promise.all([touch(), touch(), update()])
+    expect(await store.get('id')).toMatchObject({ views: 50 })
   })
 
   it('sends its script again to a server that has lost it', async () => {
