@@ -39,7 +39,8 @@ export class Cluster implements Deployment {
   readonly #sentOn = new Map<number, string>()
   /** Any node's client: all have the same settings but for their addresses. */
   #pattern: RedisClient | undefined
-  #refused = false
+  /** Where tracking is refused. */
+  readonly #untracked = new Set<string>()
   #closed = false
 
   constructor(cluster: RedisClusterType, limits: CallLimits, listener: DeploymentListener) {
@@ -161,14 +162,21 @@ export class Cluster implements Deployment {
         this.#missedAt(address)
       },
       onRefused: (error) => {
-        if (!this.#refused) this.#listener.onRefused(error)
-        this.#refused = true
+        if (this.#untracked.size === 0) this.#listener.onRefused(error)
+        this.#untracked.add(address)
+      },
+      onTracked: () => {
+        this.#trackedAt(address)
       },
       // Its replica may have taken its place.
       onLost: () => {
         this.#topology.refresh()
       },
     }
+  }
+
+  #trackedAt(address: string): void {
+    if (this.#untracked.delete(address) && this.#untracked.size === 0) this.#listener.onTracked()
   }
 
   #missedAt(address: string): void {
@@ -184,6 +192,7 @@ export class Cluster implements Deployment {
       if (this.#topology.owns(address) || (server.isOpen && !replicas.has(address))) continue
       this.#servers.delete(address)
       void server.close(new RetiredError())
+      this.#trackedAt(address)
       this.#missedAt(address)
     }
   }

@@ -21,6 +21,8 @@ export interface DeploymentListener {
   readonly onMissed: (concerns?: (key: string) => boolean) => void
   /** A server refuses to track. */
   readonly onRefused: (error: Error) => void
+  /** None does any longer. */
+  readonly onTracked: () => void
 }
 
 /**

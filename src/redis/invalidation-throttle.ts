@@ -1,31 +1,33 @@
 /*
- * Which sessions Redis has announced a change of, and when the bridge is told.
+ * Which of Redis' announcements are reported at once, and which are held back for a moment.
  */
-
 import { forEachInBatches } from '../internal/batches.js'
 
-/** Why a session is to be looked at: Redis says that it changed, or could not have been heard saying so. */
-export type Announcement = 'changed' | 'missed'
-
-/** So many false alarms at once are nothing to worry about … */
-const burst = 1_000
-/** … and so many a second. */
-const perSecond = 500
+/** So many announcements of a session may be spurious in a row … */
+const burst = 5
+/** … and so many a second are forgiven. */
+const forgivenPerSecond = 1
 const holdMs = 500
 
+/** Announcements that have not turned out to tell of a change. */
+interface Debt {
+  spent: number
+  at: number
+}
+
 /**
- * With more keys than `tracking-table-max-keys` Redis forgets one for each that is read, and announces it: read again, that
- * one makes it forget the next, for ever. So reports are held back while too many of them turn out to be false.
+ * With more keys than `tracking-table-max-keys`, Redis forgets a key for each one that is read, and announces it: reading that
+ * one again makes it forget the next, in an endless loop. So every announcement costs a token, which a change gives back, and
+ * a session without tokens is reported every half second only. The tokens are the session's own: a session that is
+ * touched a thousand times a second delays no other session's logout.
  */
 export class InvalidationThrottle {
   readonly #report: (sessionID: string) => void
   readonly #watched = new Set<string>()
-  /** Announced, and not looked at since. */
-  readonly #announced = new Map<string, Announcement>()
+  /** Only of sessions that have spent tokens. */
+  readonly #debts = new Map<string, Debt>()
   readonly #held = new Set<string>()
   #timer: NodeJS.Timeout | undefined
-  #tokens = burst
-  #tokensAt = performance.now()
 
   constructor(report: (sessionID: string) => void) {
     this.#report = report
@@ -37,58 +39,43 @@ export class InvalidationThrottle {
 
   unwatch(sessionID: string): void {
     this.#watched.delete(sessionID)
-    this.#announced.delete(sessionID)
+    this.#debts.delete(sessionID)
     this.#held.delete(sessionID)
   }
 
+  /** Redis says that the session's key was changed, or touched, or forgotten. */
   announce(sessionID: string): void {
     if (!this.#watched.has(sessionID)) return
-    this.#announced.set(sessionID, 'changed')
-    this.#refill()
-    if (this.#tokens > 0 && this.#timer === undefined) this.#report(sessionID)
+    if (this.#takeToken(sessionID)) this.#report(sessionID)
     else this.#hold(sessionID)
   }
 
-  /** Changes of any session may have gone unheard: all are to be looked at, without a report. */
-  missAll(): void {
-    for (const sessionID of this.#watched) this.#miss(sessionID)
-    this.#held.clear()
+  /** A change was found: an announcement told the truth. */
+  giveBack(sessionID: string): void {
+    const debt = this.#debts.get(sessionID)
+    if (debt === undefined) return
+    debt.spent -= 1
+    if (debt.spent <= 0) this.#debts.delete(sessionID)
   }
 
-  /** The same for some of them, and these are reported. */
-  miss(concerns: (sessionID: string) => boolean): void {
-    void forEachInBatches(this.#watched, (sessionID) => {
-      if (concerns(sessionID)) this.missOne(sessionID)
-    })
-  }
-
-  /** The same for one. */
-  missOne(sessionID: string): void {
+  /** One spurious announcement is to come, or has come: a write of this process is announced as well. */
+  expectOwnWrite(sessionID: string): void {
     if (!this.#watched.has(sessionID)) return
-    this.#miss(sessionID)
-    this.#report(sessionID)
+    const debt = this.#debts.get(sessionID)
+    if (debt === undefined) this.#debts.set(sessionID, { spent: -1, at: performance.now() })
+    else debt.spent = Math.max(debt.spent - 1, -burst)
   }
 
-  /** Takes the word that the session was announced; it is to be given back if nothing could be read. */
-  take(sessionID: string): Announcement | undefined {
-    const announcement = this.#announced.get(sessionID)
-    if (announcement !== undefined) this.#announced.delete(sessionID)
-    return announcement
+  /** Changes of this session may have gone unheard: it is reported. */
+  missed(sessionID: string): void {
+    if (this.#watched.has(sessionID)) this.#report(sessionID)
   }
 
-  giveBack(sessionID: string, announcement: Announcement): void {
-    if (this.#watched.has(sessionID) && !this.#announced.has(sessionID)) this.#announced.set(sessionID, announcement)
-  }
-
-  /** What was announced is as it was. */
-  recordSpurious(): void {
-    this.#refill()
-    this.#tokens -= 1
-  }
-
-  /** One false alarm is to come: what this process writes itself is announced as well. */
-  expectOwnWrite(): void {
-    this.#tokens += 1
+  /** The same for all that are watched and concerned. */
+  missedWhere(concerns: (sessionID: string) => boolean): void {
+    void forEachInBatches(this.#watched, (sessionID) => {
+      if (concerns(sessionID)) this.missed(sessionID)
+    })
   }
 
   close(): void {
@@ -96,9 +83,15 @@ export class InvalidationThrottle {
     this.#watched.clear()
   }
 
-  /* That nothing has changed would be no false alarm, unless Redis has said so as well. */
-  #miss(sessionID: string): void {
-    if (!this.#announced.has(sessionID)) this.#announced.set(sessionID, 'missed')
+  #takeToken(sessionID: string): boolean {
+    const now = performance.now()
+    const debt = this.#debts.get(sessionID) ?? { spent: 0, at: now }
+    const forgiven = ((now - debt.at) / 1000) * forgivenPerSecond
+    const spent = debt.spent <= 0 ? debt.spent : Math.max(debt.spent - forgiven, 0)
+    debt.spent = Math.min(spent + 1, burst)
+    debt.at = now
+    this.#debts.set(sessionID, debt)
+    return spent + 1 <= burst
   }
 
   #hold(sessionID: string): void {
@@ -107,13 +100,7 @@ export class InvalidationThrottle {
       this.#timer = undefined
       const held = [...this.#held]
       this.#held.clear()
-      for (const each of held) this.#report(each)
+      for (const each of held) this.missed(each)
     }, holdMs).unref()
-  }
-
-  #refill(): void {
-    const now = performance.now()
-    this.#tokens = Math.min(this.#tokens + ((now - this.#tokensAt) / 1000) * perSecond, burst)
-    this.#tokensAt = now
   }
 }

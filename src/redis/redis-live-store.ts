@@ -56,7 +56,7 @@ class RedisLiveStore implements LiveStore {
   readonly #deadlines: CallTimeouts
   readonly #deployment: Deployment
   readonly #writer: KeyWriter
-  readonly #announcements = new InvalidationThrottle((sessionID) => {
+  readonly #throttle = new InvalidationThrottle((sessionID) => {
     this.#onChange?.(sessionID)
   })
   /** What the last session needed the next one needs, too: the sessions of one app are much alike. */
@@ -73,12 +73,15 @@ class RedisLiveStore implements LiveStore {
       { timeoutMs, deadlines: this.#deadlines },
       {
         onInvalidate: (key) => {
-          if (key.startsWith(this.#prefix)) this.#announcements.announce(key.slice(this.#prefix.length))
+          if (key.startsWith(this.#prefix)) this.#throttle.announce(key.slice(this.#prefix.length))
         },
         onMissed: (concerns) => {
-          if (concerns !== undefined) return this.#announcements.miss((sessionID) => concerns(this.#prefix + sessionID))
-          this.#announcements.missAll()
-          this.#onChange?.(undefined)
+          if (concerns === undefined) this.#onChange?.(undefined)
+          else this.#throttle.missedWhere((sessionID) => concerns(this.#prefix + sessionID))
+        },
+        onTracked: () => {
+          this.#stopHearing?.()
+          this.#stopHearing = undefined
         },
         onRefused: (cause) => {
           this.#stopHearing ??= observeStoreCalls(store, this.#onCall)
@@ -97,18 +100,12 @@ class RedisLiveStore implements LiveStore {
 
   async get(sessionID: string, held?: StoredSession): Promise<StoredSession | undefined> {
     const known = isRaw(held) ? held : undefined
-    const announced = this.#announcements.take(sessionID)
-    const isOverdue = known instanceof RedisSession && known.isOverdue
     try {
-      const found = await this.#read(
-        sessionID,
-        announced !== undefined || isOverdue || (known === undefined && this.#asksExpiry),
-        known,
-      )
-      if (announced === 'changed' && known !== undefined && found === known) this.#announcements.recordSpurious()
+      // What is held is read again because something may have moved, and that may be the expiry alone.
+      const found = await this.#read(sessionID, known !== undefined || this.#asksExpiry, known)
+      if (known !== undefined && found !== known) this.#throttle.giveBack(sessionID)
       return found
     } catch (error) {
-      if (announced !== undefined) this.#announcements.giveBack(sessionID, announced)
       throw asStoreError(error)
     }
   }
@@ -123,7 +120,7 @@ class RedisLiveStore implements LiveStore {
     const result = await this.#writer.replace(this.#keyOf(sessionID), expected.raw, raw)
     if (result === 'gone') return 'gone'
     if (result === 'replaced') {
-      this.#announcements.expectOwnWrite()
+      this.#throttle.expectOwnWrite(sessionID)
       return { replaced: await this.#parsed(raw, expected.expiresAt) }
     }
     // Bytes that are no UTF-8 come back as others: it would be tried for ever.
@@ -145,11 +142,11 @@ class RedisLiveStore implements LiveStore {
   }
 
   watch(sessionID: string): void {
-    this.#announcements.watch(sessionID)
+    this.#throttle.watch(sessionID)
   }
 
   unwatch(sessionID: string): void {
-    this.#announcements.unwatch(sessionID)
+    this.#throttle.unwatch(sessionID)
   }
 
   /* With a second listener the first bridge would hear of no logout any more, and nobody would notice. */
@@ -171,16 +168,15 @@ class RedisLiveStore implements LiveStore {
     const closed = this.#deployment.close()
     this.#stopHearing?.()
     this.#writer.close()
-    this.#announcements.close()
+    this.#throttle.close()
     this.#deadlines.close()
     await closed
   }
 
   /* Without tracking, what this process does to the store is at least heard here, as of any other store. */
   readonly #onCall = ({ sessionID }: StoreCall): void => {
-    if (sessionID !== undefined) return this.#announcements.missOne(sessionID)
-    this.#announcements.missAll()
-    this.#onChange?.(undefined)
+    if (sessionID === undefined) this.#onChange?.(undefined)
+    else this.#throttle.missed(sessionID)
   }
 
   async #read(sessionID: string, withExpiry: boolean, known: RawSession | undefined): Promise<RawSession | undefined> {

@@ -26,11 +26,6 @@ export class RedisSession extends NormalizedSession implements RawSession {
     return expires === null || Date.parse(expires) <= Date.now()
   }
 
-  /** Whether it has to be asked how long the key lasts. */
-  get isOverdue(): boolean {
-    return this.expiresAt === undefined ? this.isUndated : this.expiresAt <= Date.now()
-  }
-
   until(expiresAt: number): RedisSession {
     return new RedisSession(this.raw, this.snapshot, expiresAt)
   }

@@ -6,7 +6,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { longestTimerMs } from '../internal/clock.js'
 import { StoreUnavailableError } from '../errors.js'
 import { asStoreError } from '../internal/call-timeouts.js'
-import { connect, duplicateOf, isErrorReply, type ConnectionOptions, type RedisClient } from './dedicated-client.js'
+import { connect, duplicateOf, type ConnectionOptions, type RedisClient } from './dedicated-client.js'
 
 /** What is heard on the connection. */
 export interface TrackingListener {
@@ -14,8 +14,10 @@ export interface TrackingListener {
   readonly onInvalidate: (key: string) => void
   /** Changes may have been missed: the connection was lost, the database was flushed, or tracking is refused. */
   readonly onMissed: () => void
-  /** Redis refuses to track; told once. */
+  /** Redis refuses to track; told once, until it tracks again. */
   readonly onRefused: (error: Error) => void
+  /** Redis tracks again. */
+  readonly onTracked: () => void
   /** It was lost, or could not be opened. */
   readonly onLost?: () => void
 }
@@ -25,15 +27,25 @@ export class ConnectionLostError extends StoreUnavailableError {}
 
 /** How long a server may be left unasked, in deadlines: a connection that leads nowhere gives no sign by itself. */
 const deadlinesIdle = 5
-/** Without tracking, everything is to be checked this often. */
+/** Without tracking, everything is to be checked this often, and tracking to be tried again. */
 const untrackedCheckMs = 30_000
 const longestPauseMs = 1_000
 /** A connection that was lost sooner than this is one more failure. */
 const soundMs = 1_000
 
+const tracking = { RESP: 3, emitInvalidate: true }
+
 /** How often to ask a server that nobody asks, in ms. */
 export function idleMsOf(timeoutMs: number): number {
   return Math.min(deadlinesIdle * timeoutMs, longestTimerMs)
+}
+
+/*
+ * Whether Redis will never let this client track. `BUSY`, `LOADING`, `MASTERDOWN`, `max number of clients` and whatever else it
+ * may answer are passing: then the connection is opened again.
+ */
+function isRefusal(error: unknown): error is Error {
+  return error instanceof Error && /^(NOPERM|NOPROTO|ERR unknown (sub)?command)/i.test(error.message)
 }
 
 /** Opens on first use and stays open until `close`, by itself, with a fresh connection each time. */
@@ -132,22 +144,67 @@ export class TrackingConnection {
 
   /* Resolves when the connection is lost, to how long it was open. */
   async #openOnce(): Promise<number> {
+    const openedAt = performance.now()
+    let opened: OpenedClient
     try {
-      return await this.#serve(await this.#connected({ RESP: 3, emitInvalidate: true }), true)
+      opened = await this.#connected(tracking)
     } catch (error) {
       const { cause } = asStoreError(error)
-      if (!isErrorReply(cause)) throw error
+      if (!isRefusal(cause)) throw error
       // What was refused is tracking if a connection without it is not.
       const untracked = await this.#connected({})
       if (!this.#refused && !this.#isClosed) this.#listener.onRefused(cause)
       this.#refused = true
-      return await this.#serve(untracked, false)
+      const successor = await this.#serveUntracked(untracked)
+      if (successor === undefined) return performance.now() - openedAt
+      opened = successor
     }
+    if (this.#refused) this.#listener.onTracked()
+    this.#refused = false
+    await this.#serve(opened, opened.lost)
+    return performance.now() - openedAt
   }
 
-  async #connected(settings: object): Promise<Connection> {
+  /* Resolves when the connection is lost, or to a connection that is tracked and takes its place. */
+  async #serveUntracked(untracked: OpenedClient): Promise<OpenedClient | undefined> {
+    let isOver = false
+    let takeOver!: (successor: OpenedClient) => void
+    const succeeded = new Promise<OpenedClient>((resolve) => (takeOver = resolve))
+    const timer = setInterval(() => {
+      this.#listener.onMissed()
+      this.#connected(tracking).then(
+        (successor) => {
+          if (isOver) successor.client.destroy()
+          else takeOver(successor)
+        },
+        () => undefined,
+      )
+    }, untrackedCheckMs)
+    timer.unref()
+    const over = Promise.race([untracked.lost, succeeded])
+    await this.#serve(untracked, over)
+    isOver = true
+    clearInterval(timer)
+    const successor = await over
+    // What it was asked is answered first.
+    if (successor !== undefined) this.#retire(untracked.client)
+    return successor
+  }
+
+  #retire(client: RedisClient): void {
+    const destroy = (): void => {
+      client.destroy()
+    }
+    this.#options.deadlines.within(() => client.close()).catch(destroy)
+  }
+
+  async #connected(settings: object): Promise<OpenedClient> {
     let lose!: () => void
-    const lost = new Promise<void>((resolve) => (lose = resolve))
+    const lost = new Promise<undefined>((resolve) => {
+      lose = () => {
+        resolve(undefined)
+      }
+    })
     const client = duplicateOf(this.#options, settings, () => {
       if (this.#client === client) this.#client = undefined
       lose()
@@ -160,22 +217,19 @@ export class TrackingConnection {
     return { client, lost }
   }
 
-  async #serve({ client, lost }: Connection, tracked: boolean): Promise<number> {
-    const openedAt = performance.now()
+  async #serve({ client }: OpenedClient, over: Promise<unknown>): Promise<void> {
     // Closed, or lost again, before this turn came.
     if (this.#isClosed) client.destroy()
-    if (!client.isReady) return 0
+    if (!client.isReady) return
     this.#client = client
     this.#failure = undefined
     for (const { resolve } of this.#waiting.splice(0)) resolve(client)
     if (this.#openedBefore) this.#listener.onMissed()
     this.#openedBefore = true
-    const timers = [setInterval(this.#beat, this.#idleMs)]
-    if (!tracked) timers.push(setInterval(this.#listener.onMissed, untrackedCheckMs))
-    for (const timer of timers) timer.unref()
-    await lost
-    for (const timer of timers) clearInterval(timer)
-    return performance.now() - openedAt
+    const timer = setInterval(this.#beat, this.#idleMs)
+    timer.unref()
+    await over
+    clearInterval(timer)
   }
 
   readonly #beat = (): void => {
@@ -188,10 +242,10 @@ export class TrackingConnection {
   }
 }
 
-interface Connection {
+interface OpenedClient {
   readonly client: RedisClient
-  /** Resolves when it is open no more. */
-  readonly lost: Promise<void>
+  /** Resolves when it is no longer open. */
+  readonly lost: Promise<undefined>
 }
 
 interface Waiter {

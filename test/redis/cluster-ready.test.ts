@@ -10,7 +10,12 @@ const timeoutMs = 1_000
 function takesWrites(client: { isReady?: boolean; isOpen: boolean }, isNodeReady = true): boolean {
   const slots = Array.from({ length: slotCount }, () => ({ master: { client: { isReady: isNodeReady } } }))
   const cluster = { ...client, slots, _options: {}, withCommandOptions: () => undefined }
-  const listener = { onInvalidate: () => undefined, onMissed: () => undefined, onRefused: () => undefined }
+  const listener = {
+    onInvalidate: () => undefined,
+    onMissed: () => undefined,
+    onRefused: () => undefined,
+    onTracked: () => undefined,
+  }
   const limits = { deadlines: new CallTimeouts(timeoutMs), timeoutMs }
   return new Cluster(cluster as unknown as RedisClusterType, limits, listener).isReady('id')
 }

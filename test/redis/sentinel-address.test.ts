@@ -15,7 +15,12 @@ it('the Sentinel that knows no master is asked for it once by all who read, and 
   })
   const timeoutMs = 20
   const deadlines = new CallTimeouts(timeoutMs)
-  const listener = { onInvalidate: () => undefined, onMissed: () => undefined, onRefused: () => undefined }
+  const listener = {
+    onInvalidate: () => undefined,
+    onMissed: () => undefined,
+    onRefused: () => undefined,
+    onTracked: () => undefined,
+  }
   const master = new SentinelMaster(sentinel as unknown as RedisSentinelType, { deadlines, timeoutMs }, listener)
   atEnd(async () => {
     await master.close()
