@@ -145,6 +145,12 @@ export function resolveOptions(options: SessionBridgeOptions): ResolvedOptions {
   if (!isObject(options)) throw new TypeError('createSessionBridge takes an object of options; `session` is required.')
   assertKnown(options, Object.keys(names), 'Option')
   const { session } = options
+  if (typeof session === 'function') {
+    throw new TypeError(
+      'Option `session` is a function, such as the middleware that `session(…)` of express-session returns: pass the object ' +
+        'of options that it was made with.',
+    )
+  }
   if (!isObject(session)) {
     throw new TypeError('Option `session` is required: pass the very object that express-session gets.')
   }

@@ -1,6 +1,6 @@
 import { createSecretKey, generateKeyPairSync } from 'node:crypto'
 import { EventEmitter } from 'node:events'
-import { MemoryStore } from 'express-session'
+import expressSession, { MemoryStore } from 'express-session'
 import { describe, expect, it, vi } from 'vitest'
 import { createSessionBridge, type SessionBridgeOptions } from 'ws-session-bridge'
 import { atEnd } from './support/at-end.js'
@@ -59,6 +59,11 @@ describe('options, all of them', () => {
 describe('options, session', () => {
   it.each([undefined, null, 5, 'secret'])('is required: %j is a TypeError', (given) => {
     expectRefused({ session: given }, '`session` is required')
+  })
+
+  it('says so where it is the middleware of express-session instead of its options', () => {
+    const middleware = expressSession({ secret: 'a secret', resave: false, saveUninitialized: false })
+    expectRefused({ session: middleware }, 'middleware that `session(…)` of express-session returns')
   })
 
   it('needs a store, for express-session keeps its own default to itself', () => {
