@@ -35,3 +35,14 @@ export class StoreUnavailableError extends Error {
     this.name = 'StoreUnavailableError'
   }
 }
+
+/** A message could not be told to the other processes, or not in time. The transport's own error is the `cause`. */
+export class ChannelUnavailableError extends Error {
+  /** What it is known by, whichever copy of the package made it. */
+  readonly code = 'CHANNEL_UNAVAILABLE'
+
+  constructor(message = 'The channel between the processes is unavailable.', options?: ErrorOptions) {
+    super(message, options)
+    this.name = 'ChannelUnavailableError'
+  }
+}

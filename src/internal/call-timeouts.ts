@@ -10,6 +10,8 @@ export interface CallErrors {
   tooLate(): Error
   /** They failed by themselves. */
   failed(error: unknown): Error
+  /** Whoever made them is closed. Default: as of a session store. */
+  closed?(): Error
 }
 
 const storeErrors: CallErrors = {
@@ -54,7 +56,7 @@ export class CallTimeouts {
   /** Calls whose deadline has not come fail now. */
   close(): void {
     for (let call = this.#calls.shift(); call !== undefined; call = this.#calls.shift()) {
-      call.fail(new StoreUnavailableError('The bridge is closed.'))
+      call.fail(this.#errors.closed?.() ?? new StoreUnavailableError('The bridge is closed.'))
     }
     this.dispose()
   }
