@@ -71,11 +71,11 @@ export default defineConfig(
     },
   },
   {
-    files: ['scripts/*.js'],
+    files: ['scripts/*.js', 'typedoc.config.js'],
     languageOptions: { globals: { URL: 'readonly', console: 'readonly', process: 'readonly' } },
   },
   {
-    files: ['test/consumers/**/*.ts'],
+    files: ['test/{consumers,migration}/**/*.ts'],
     rules: {
       // CommonJS packages have ws's classes from its other type declarations, which say the same.
       '@typescript-eslint/no-unsafe-class-instance-assignment': 'off',

@@ -1,5 +1,7 @@
-/*
- * The front door: every public name, one by one.
+/**
+ * Authenticates WebSockets with an express-session login, and keeps each socket true to its session.
+ *
+ * @module ws-session-bridge
  */
 export { createSessionBridge } from './session-bridge.js'
 export type { DisconnectOptions, MountOptions, SessionBridge } from './session-bridge.js'

@@ -1,5 +1,7 @@
-/*
- * The door `ws-session-bridge/redis`: sessions that connect-redis keeps, and a channel on Redis for any store.
+/**
+ * Sessions in Redis of which every process hears every change, and a channel on Redis for any other store.
+ *
+ * @module ws-session-bridge/redis
  */
 export { redisChannel } from './channel/redis-channel.js'
 export type { RedisChannelOptions } from './channel/redis-channel.js'

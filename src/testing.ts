@@ -1,5 +1,7 @@
-/*
- * The door `ws-session-bridge/testing`: a bridge for other people's tests, under any test runner.
+/**
+ * A bridge for the tests of your own code, under any test runner.
+ *
+ * @module ws-session-bridge/testing
  */
 export { createTestBridge } from './testing/create-test-bridge.js'
 export type { TestBridge } from './testing/create-test-bridge.js'
