@@ -1,4 +1,4 @@
-// each block of its code is, to the letter, the region of a file that the tests run.
+// each block of code on a page of docs is the region of a file that the tests run.
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 
@@ -6,7 +6,7 @@ const root = new URL('../', import.meta.url)
 const pages = readdirSync(new URL('docs/', root)).filter((name) => name.endsWith('.md'))
 
 /** A fenced block, and the comment right above it that names its file: `<!-- test/recipes/last-seen.ts -->`. */
-const block = /^(?:<!-- (?<file>\S+) -->\n\n?)?```(?:ts|js|haproxy)\n(?<code>.*?)^```$/gms
+const block = /^(?:<!-- (?<file>\S+) -->\n\n?)?```(?<language>ts|js|haproxy|nginx|diff)\n(?<code>.*?)^```$/gms
 
 /** What stands between `// #region docs` and `// #endregion` (`# region docs` and `# endregion`), as far to the left as it goes. */
 const region = /^ *(?:\/\/ #|# )region docs\n(?<code>.*?)^ *(?:\/\/ #|# )endregion$/gms
@@ -16,9 +16,9 @@ describe.each(pages)('docs/%s', (page) => {
 
   it('shows code that the tests run', () => {
     for (const { groups } of text.matchAll(block)) {
-      const { file = '', code = '' } = groups ?? {}
+      const { file = '', language, code = '' } = groups ?? {}
       expect(file, `This block names no file:\n${code}`).not.toBe('')
-      expect(regionsOf(file)).toContain(code)
+      expect(regionsOf(file)).toContain(language === 'diff' ? resultOf(code) : code)
     }
   })
 
@@ -30,6 +30,15 @@ describe.each(pages)('docs/%s', (page) => {
 
 function regionsOf(file: string): string[] {
   return [...read(file).matchAll(region)].map(({ groups }) => dedented(groups?.code ?? ''))
+}
+
+/** What a diff leaves. */
+function resultOf(diff: string): string {
+  return diff
+    .split('\n')
+    .filter((line) => !line.startsWith('-'))
+    .map((line) => line.slice(1))
+    .join('\n')
 }
 
 function dedented(code: string): string {
