@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { CloseCode, type RefusalReason, type SessionEnd } from 'ws-session-bridge'
 import { refusalOf, refusalStatus } from '../src/refusals.js'
@@ -32,16 +31,6 @@ const endCodes: Record<Exclude<SessionEnd['reason'], 'closed'>, number> = {
   shutdown: 1001,
 }
 
-/** The first two columns of the README's table that has these at its head, without their backticks. */
-function readmeTable(first: string, second: string): [string, number][] {
-  const lines = readFileSync(new URL('../README.md', import.meta.url), 'utf8').split('\n')
-  const cells = lines.map((line) => line.split('|').map((cell) => cell.trim().replaceAll('`', '')))
-  const head = cells.findIndex((row) => row[1] === first && row[2] === second)
-  expect(head).not.toBe(-1)
-  const length = lines.slice(head).findIndex((line) => !line.startsWith('|'))
-  return cells.slice(head + 2, head + length).map(([, key = '', value]) => [key, Number(value)])
-}
-
 describe('refusals', () => {
   it('have the statuses of the contract', () => {
     expect(refusalStatus).toEqual(statuses)
@@ -53,10 +42,6 @@ describe('refusals', () => {
     expect(refusalOf('store-failed', error)).toEqual({ reason: 'store-failed', status: 503, error })
     expect(Object.isFrozen(refusalOf('forbidden'))).toBe(true)
   })
-
-  it('stand in the README, each with its status, and no others', () => {
-    expect(Object.fromEntries(readmeTable('reason', 'status'))).toEqual(statuses)
-  })
 })
 
 describe('close codes', () => {
@@ -66,10 +51,5 @@ describe('close codes', () => {
 
   it.each(Object.entries(CloseCode))('%s is a code that ws sends', (_name, code) => {
     expect(code === 1001 || code === 1008 || code === 1011 || code === 1013 || (code >= 4000 && code < 5000)).toBe(true)
-  })
-
-  it('stand in the README, and no unknown ones', () => {
-    const codes = readmeTable('code', 'end.reason').map(([code]) => Number(code))
-    expect(new Set(codes)).toEqual(new Set(Object.values(CloseCode)))
   })
 })

@@ -18,8 +18,8 @@ export async function pack(root: string, folder: string): Promise<string> {
 /** An empty folder, the package with these peers and the README's packages in it, and the README's code, its start compiled. */
 export async function newUser(root: string, folder: string, tarball: string, peers: Peers): Promise<string> {
   const readme = readFileSync(join(root, 'README.md'), 'utf8')
-  const asked = [...readme.matchAll(/^npm install (?:--save-dev )?(.*)$/gm)].flatMap(([, names = '']) =>
-    names.split(' '),
+  const asked = [...readme.matchAll(/^npm install (?:--save-dev )?([^#\n]*)/gm)].flatMap(([, names = '']) =>
+    names.trim().split(' '),
   )
   const versions = Object.entries(peers.versions).map(([name, version]) => `${name}@${version}`)
   const others = asked.filter((name) => name !== 'ws-session-bridge' && !(name in peers.versions))
