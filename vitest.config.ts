@@ -5,8 +5,8 @@ import { CountsReporter } from './test/support/counts-reporter.js'
 // The same tests with more of everything: test/support/soak.ts.
 const isSoak = process.env.SOAK === '1'
 
-// What needs more than npm installs (a Redis server, Chromium, the built package) or more than a moment.
-const slow = ['test/{consumers,e2e,fault,redis}/**/*.test.ts', 'test/**/*.redis.test.ts']
+// What needs more than npm installs (a database server, Chromium, the built package) or more than a moment.
+const slow = ['test/{consumers,e2e,fault,redis,stores}/**/*.test.ts', 'test/**/*.redis.test.ts']
 
 export default defineConfig({
   resolve: {
