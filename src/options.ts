@@ -7,7 +7,8 @@ import type { SessionOptions, Store } from 'express-session'
 
 import type { CookieSetting } from './authenticate/cookie-path.js'
 import type { Secret } from './authenticate/session-cookie.js'
-import { canonicalOrigin, type Origins } from './authenticate/origin.js'
+import type { Origins } from './authenticate/origin.js'
+import { parseOriginList } from './authenticate/origin-list.js'
 import type { Authorize } from './live/authorize.js'
 import type { KeepAliveMode } from './live/keep-alive.js'
 import { assertDurationMs, assertKnown } from './internal/option-checks.js'
@@ -32,7 +33,8 @@ export interface SessionBridgeOptions {
    * Which pages may connect. Default `'same-origin'`.
    *
    * - `'same-origin'`: the Origin's host and port equal the request's Host, and on an encrypted socket its scheme is https.
-   * - a list: exact http(s) origins, such as `'https://app.example.com'`.
+   * - a list: http(s) origins such as `'https://app.example.com'`, origins of app shells such as `'capacitor://localhost'` and
+   *   `'file://'`, `'null'`, and `'same-origin'`. They are compared exactly as browsers and shells send them.
    * - a function: asked for every single value, `'null'` included. It answers true or false, at once; anything else, and
    *   throwing, refuses with `authorize-failed` (500) and emits `fault`.
    * - `'any'`: the check is off; any web page can then open a socket as the user who visits it.
@@ -74,7 +76,7 @@ export interface SessionBridgeOptions {
   refuseWith?: 'status' | 'close' | undefined
   /** From the upgrade to the 101, everything included, in ms, above 0 and below 2^31. Default 5 000; then the answer is 503. */
   handshakeTimeoutMs?: number | undefined
-  /** Handshakes under way, from 1 to Infinity. Default 1 000; one more is answered 503, with `Retry-After`. */
+  /** Handshakes under way, from 1 to Infinity. Default 10 000; one more is answered 503, with `Retry-After`. */
   maxPending?: number | undefined
   /** Connections of one session in this process. Default Infinity; one more is answered 429, or closed with 1008 by `bind`. */
   maxSocketsPerSession?: number | undefined
@@ -172,7 +174,7 @@ export function resolveOptions(options: SessionBridgeOptions): ResolvedOptions {
     revalidateMs: durationMs('revalidateMs', options.revalidateMs, options.live === undefined ? 30_000 : 300_000),
     unverifiedMs: durationMs('unverifiedMs', options.unverifiedMs, 60_000),
     handshakeTimeoutMs: durationMs('handshakeTimeoutMs', options.handshakeTimeoutMs, 5_000),
-    maxPending: count('maxPending', options.maxPending, 1_000),
+    maxPending: count('maxPending', options.maxPending, 10_000),
     maxSocketsPerSession: count('maxSocketsPerSession', options.maxSocketsPerSession, Infinity),
   }
 }
@@ -232,7 +234,10 @@ function cookieSettingOf(cookie: unknown): CookieSetting {
 
 function originsOf(origins: unknown): Origins {
   if (origins === undefined) return 'same-origin'
-  if (Array.isArray(origins)) return origins.map(canonicalOrigin)
+  if (Array.isArray(origins)) {
+    parseOriginList(origins as string[])
+    return [...(origins as string[])]
+  }
   if (origins === 'same-origin' || origins === 'any') return origins
   if (typeof origins === 'function') return origins as Exclude<Origins, string | readonly string[]>
   throw new TypeError(

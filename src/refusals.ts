@@ -1,5 +1,5 @@
 /*
- * What the door and the live sessions may decide: why a request was refused, why a session's connection ended.
+ * Why a request was refused, and why a session's connection ended.
  */
 
 /** Why a request was refused before its 101. README has the same table with the cases in words. */
@@ -20,18 +20,19 @@ export type RefusalReason =
   | 'shutting-down'
   | 'authorize-failed'
   | 'client-gone'
+  | 'answered-elsewhere'
 
 /** A request that was not let in. Every refusal of status 401 is answered with the same bytes. */
 export interface Refusal {
   /** Why; on the wire, no 401 differs from another. */
   readonly reason: RefusalReason
-  /** The HTTP status of the answer; 0 where nobody was left to answer. */
+  /** The HTTP status of the answer; 0 where the client has gone, or another upgrade listener has answered. */
   readonly status: number
   /** What went wrong, where the reason is a failure (`store-failed`, `authorize-failed`). */
   readonly error?: Error
 }
 
-/** The HTTP status of each refusal. 0: the client has gone, nothing is answered. */
+/** The HTTP status of each refusal. 0: nothing is answered. */
 export const refusalStatus = {
   'bad-request': 400,
   'not-found': 404,
@@ -49,6 +50,7 @@ export const refusalStatus = {
   'shutting-down': 503,
   'authorize-failed': 500,
   'client-gone': 0,
+  'answered-elsewhere': 0,
 } as const satisfies Record<RefusalReason, number>
 
 const plainRefusals = Object.fromEntries(

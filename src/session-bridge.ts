@@ -8,7 +8,7 @@ import type { Duplex } from 'node:stream'
 import type { WebSocket, WebSocketServer } from 'ws'
 
 import { systemClock, type Clock } from './internal/clock.js'
-import { Handshake, type Verdict } from './authenticate/authenticator.js'
+import { Authenticator, type Verdict } from './authenticate/authenticator.js'
 import { cookiePair, createSessionCookie, type SessionCookie } from './authenticate/session-cookie.js'
 import { createOriginCheck } from './authenticate/origin.js'
 import type { AnonymousConnection } from './live/anonymous.js'
@@ -28,7 +28,6 @@ import { CloseRefusals } from './upgrade/refuse-with-close.js'
 import { StatusRefusals } from './upgrade/refuse-with-status.js'
 import { mountOn, type UpgradeServer } from './upgrade/upgrade-router.js'
 import { UpgradeHandler, type AdmissionResult } from './upgrade/upgrade-handler.js'
-import { refusalOf } from './refusals.js'
 
 /** Where on a server an attached ws server listens. */
 export interface MountOptions<C = SessionContext> {
@@ -59,8 +58,11 @@ export interface SessionBridge<C = SessionContext> extends EventEmitter<SessionB
    * Listens for upgrades on an http(s) server and hands the accepted ones to `wss` (made with `noServer: true`), which
    * emits 'connection' (ws, request, context).
    *
-   * Several mounts on one server, of several bridges too, share one listener; other people's upgrade listeners are left
-   * alone. The first match in order of attaching wins.
+   * Several mounts on one server, of several bridges too, share one listener. The first match in order of attaching wins.
+   *
+   * Other upgrade listeners keep their paths. An upgrade that no mount takes is left to them, and answered 404 if nobody has written
+   * anything within `handshakeTimeoutMs`. What another listener has answered meanwhile is refused as `answered-elsewhere`: nothing is
+   * written to its socket.
    *
    * @returns the detach.
    * @throws {TypeError} for a `wss` with a server of its own or with a two-argument `verifyClient`, for a string path that is
@@ -68,14 +70,17 @@ export interface SessionBridge<C = SessionContext> extends EventEmitter<SessionB
    */
   attach(server: UpgradeServer, wss: WebSocketServer, mount?: MountOptions<C>): () => void
   /**
-   * The same for one upgrade, in an upgrade listener or router of your own. Never throws, never rejects: what is not let
-   * in has been answered when this is done with it.
+   * The same for one upgrade, in an upgrade listener or router of your own, which must answer by itself what it does not hand over.
+   * Never throws, never rejects: what is not let in is answered.
    */
   handleUpgrade(wss: WebSocketServer, request: IncomingMessage, socket: Duplex, head: Buffer): void
   /**
    * The handshake alone, for any other server: origin, cookie, session, authorize. Never rejects, and leaves the request
-   * as it is. It counts as a handshake under way, with the same deadline and cap. It does not follow the socket, so it never
+   * as it is. It counts as a handshake under way, with the same deadline and limit. It does not follow the socket, so it never
    * refuses as `client-gone`.
+   *
+   * Given the request of an upgrade, the bridge keeps a reset of its socket from ending the process, and answers 404 if you have
+   * not written anything within `handshakeTimeoutMs` after the verdict.
    *
    * The context is what the load found: neither watched nor counted until `bind`.
    */
@@ -194,6 +199,8 @@ export interface AdapterApi {
   admit(request: IncomingMessage): Promise<AdmissionResult>
   /** Whether a later request of the same connection comes from the same session. */
   recognises(request: IncomingMessage, context: SessionContext): boolean
+  /** A request that is somebody else's to answer: if it is an upgrade, its raw socket crashes nothing and is ended in time. */
+  watch(request: IncomingMessage): void
   /** `bind()`, for anonymous connections, too. */
   bind(context: SessionContext | undefined, connection: AnonymousConnection): void
   fault(error: unknown): void
@@ -239,10 +246,11 @@ class Bridge extends EventEmitter<SessionBridgeEvents> implements SessionBridge<
     this.#pending = new PendingUpgrades(options.maxPending, options.handshakeTimeoutMs)
     this.#refusedByClose = options.refuseWith === 'close' ? new CloseRefusals() : undefined
     this.#upgrader = new UpgradeHandler({
-      handshake: new Handshake({
-        isOriginAllowed: createOriginCheck(options),
+      authenticator: new Authenticator({
+        originDenied: createOriginCheck(options),
         cookie,
         cookieSetting,
+        trustProxy: options.trustProto,
         sessions,
         authorize,
         anonymous,
@@ -254,6 +262,7 @@ class Bridge extends EventEmitter<SessionBridgeEvents> implements SessionBridge<
       sessions,
       renewal: { cookie, rolling: options.rolling, trustProxy: options.trustProto },
       requestStore: createGuardedStore(options.store, sessions.operations),
+      handshakeTimeoutMs: options.handshakeTimeoutMs,
       reports,
     })
     adapterApis.set(this, this.#adapterDoor())
@@ -263,17 +272,9 @@ class Bridge extends EventEmitter<SessionBridgeEvents> implements SessionBridge<
     if (this.#closed !== undefined) throw new TypeError('attach: the bridge is closed.')
     checkMount(mount)
     const { path, onConnection } = mount
-    const destination = { wss, onConnection }
-    checkUpgradeTarget(destination)
-    const detach = mountOn(server, {
-      path,
-      handle: (upgrade) => {
-        this.#upgrader.handle(upgrade, destination)
-      },
-      refuse: (upgrade, reason) => {
-        this.#upgrader.refuse(upgrade, refusalOf(reason))
-      },
-    })
+    const target = { wss, onConnection }
+    checkUpgradeTarget(target)
+    const detach = mountOn(server, { path, target, handler: this.#upgrader })
     this.#detaches.add(detach)
     return () => {
       this.#detaches.delete(detach)
@@ -282,7 +283,7 @@ class Bridge extends EventEmitter<SessionBridgeEvents> implements SessionBridge<
   }
 
   handleUpgrade(wss: WebSocketServer, request: IncomingMessage, socket: Duplex, head: Buffer): void {
-    this.#upgrader.handle({ request, socket, head }, { wss })
+    void this.#upgrader.handle({ wss }, request, socket, head)
   }
 
   authenticate(request: IncomingMessage): Promise<Verdict> {
@@ -354,6 +355,9 @@ class Bridge extends EventEmitter<SessionBridgeEvents> implements SessionBridge<
       isClosed: () => this.#closed !== undefined,
       admit: (request) => this.#upgrader.admit(request),
       recognises: (request, context) => this.#upgrader.recognises(request, context),
+      watch: (request) => {
+        this.#upgrader.watch(request)
+      },
       bind: (context, connection) => {
         if (context === undefined) this.#sessions.bindAnonymous(connection)
         else this.bind(context, connection)

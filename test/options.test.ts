@@ -144,11 +144,12 @@ describe('options, origins', () => {
     [['https://a.com\\@evil.com']],
     [[' https://app.test']],
     [['https://app.test,https://b.test']],
-    [['null']],
     [['']],
-    [['file://']],
-    [['capacitor://localhost']],
-    [['chrome-extension://abcdef']],
+    [['any']],
+    [['capacitor://localhost/']],
+    [['capacitor:localhost']],
+    [['app://*']],
+    [['NULL']],
     [['ws://app.test']],
     [['https://']],
     [['https://app.test:99999']],
@@ -159,12 +160,15 @@ describe('options, origins', () => {
     expectRefused({ session, origins }, '`origins`')
   })
 
-  it.each([['same-origin'], ['any'], [['https://app.test', 'http://localhost:3000']], [() => true]])(
-    'may be %o',
-    (origins) => {
-      create({ session, origins })
-    },
-  )
+  it.each([
+    ['same-origin'],
+    ['any'],
+    [['https://app.test', 'http://localhost:3000']],
+    [['same-origin', 'capacitor://localhost', 'app://-', 'file://', 'chrome-extension://abcdef', 'null']],
+    [() => true],
+  ])('may be %o', (origins) => {
+    create({ session, origins })
+  })
 })
 
 describe('options, the others', () => {

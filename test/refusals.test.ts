@@ -20,6 +20,7 @@ const statuses: Record<RefusalReason, number> = {
   'shutting-down': 503,
   'authorize-failed': 500,
   'client-gone': 0,
+  'answered-elsewhere': 0,
 }
 
 const endCodes: Record<Exclude<SessionEnd['reason'], 'closed'>, number> = {

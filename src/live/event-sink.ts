@@ -13,14 +13,20 @@ import type { SessionContext } from './session-context.js'
 export type FaultKind =
   /** Option `authorize` threw, was too late, or gave something odd. */
   | 'authorize'
-  /** Option `origins`, or express-session's `cookie` as a function, threw or gave something odd. */
+  /** Option `origins` threw or gave something odd. */
   | 'origins'
+  /** `session.cookie` as a function threw or gave something odd. */
+  | 'session.cookie'
+  /** `session.resave` is on. */
+  | 'session.resave'
   /** The store holds something that cannot be a session, or a session whose cookie cannot be renewed. */
   | 'record'
   /** A check failed, and not for want of the store. */
   | 'check'
   /** The LiveStore says so, or could not watch a session, leave it, or be closed. */
   | 'live-store'
+  /** Another upgrade listener of the server answers, or would answer, the upgrades that the bridge answers. */
+  | 'shared-server'
   /** A hook of the ws server threw, or what was handed in is no upgrade. */
   | 'upgrade'
   /** A 'connection' listener threw or rejected. */

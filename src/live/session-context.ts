@@ -19,7 +19,10 @@ export interface HandshakeInfo {
   readonly url: string
   /** The Origin header. */
   readonly origin: string | undefined
-  /** The address at the other end of the TCP connection: a proxy's, behind a proxy. */
+  /**
+   * The address at the other end of the TCP connection: a proxy's, behind a proxy. It is read when it is first asked for, at the
+   * latest when the client closes its side; after a reset it may be undefined, as `socket.remoteAddress` is.
+   */
   readonly remoteAddress: string | undefined
   /** When the request was judged, in ms since the epoch. */
   readonly at: number
@@ -236,7 +239,8 @@ export class Context extends LazyEventEmitter<SessionContextEvents> implements S
 
   toJSON(): object {
     const { session, handshake, ended } = this
-    return { sessionHash: hashOf(this.sessionID), session, handshake, ended }
+    // A copy: what is read when it is first asked for is shown, too.
+    return { sessionHash: hashOf(this.sessionID), session, handshake: { ...handshake }, ended }
   }
 
   [Symbol.for('nodejs.util.inspect.custom')](

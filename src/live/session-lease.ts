@@ -1,5 +1,5 @@
 /*
- * A handshake's hold on its session: watched from before the load, let go exactly once.
+ * A handshake's hold on its session: watched from before the load, released exactly once.
  */
 import type { LiveSession } from './live-session.js'
 import type { LiveSessions } from './live-sessions.js'
@@ -7,7 +7,7 @@ import type { LiveSessions } from './live-sessions.js'
 export class SessionLease {
   readonly #sessions: LiveSessions
   #live: LiveSession | undefined
-  #over = false
+  #isReleased = false
 
   constructor(sessions: LiveSessions) {
     this.#sessions = sessions
@@ -17,15 +17,15 @@ export class SessionLease {
     return this.#live
   }
 
-  /** Watches the session from now on. */
-  enter(sessionID: string): LiveSession | undefined {
-    if (!this.#over) this.#live = this.#sessions.hold(sessionID)
+  /** Watches the session from now on. Undefined after the release, when nobody waits for the answer. */
+  acquire(sessionID: string): LiveSession | undefined {
+    if (!this.#isReleased) this.#live = this.#sessions.hold(sessionID)
     return this.#live
   }
 
-  /** Lets go; later calls do nothing. */
-  leave(): void {
-    if (this.#live !== undefined && !this.#over) this.#sessions.release(this.#live)
-    this.#over = true
+  /** Later calls do nothing. */
+  release(): void {
+    if (this.#live !== undefined && !this.#isReleased) this.#sessions.release(this.#live)
+    this.#isReleased = true
   }
 }

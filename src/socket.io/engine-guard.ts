@@ -5,7 +5,6 @@ import { STATUS_CODES, type IncomingMessage } from 'node:http'
 
 import type { AdapterApi } from '../session-bridge.js'
 import type { SessionContext } from '../live/session-context.js'
-import { surviveErrorsOf } from '../upgrade/survive-errors.js'
 import { Connection } from './connection.js'
 import {
   assertEngine,
@@ -63,7 +62,7 @@ export class EngineGuard {
     }
     // First of all: what runs before it may take its time, and a client may reset the connection meanwhile.
     engine.middlewares.unshift((request, _response, next) => {
-      surviveErrorsOf(request)
+      this.#door.watch(request)
       this.#pass(engine, request, next)
     })
     // It asks no `allowRequest` and sends no cookie, not even where it takes a connection over from polling.

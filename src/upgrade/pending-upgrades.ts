@@ -5,83 +5,99 @@ import type { Duplex } from 'node:stream'
 
 import type { AuthResult } from '../authenticate/authenticator.js'
 import { TimeoutQueue, type TimeoutNode } from '../internal/timeout-queue.js'
+import type { EventSink } from '../live/event-sink.js'
 import { refusalOf } from '../refusals.js'
 import { surviveErrors } from './survive-errors.js'
 
-/** What can come before a handshake's own answer. */
-export type AbandonReason = 'timeout' | 'client-gone' | 'shutting-down'
+/** What can come before the result of the authentication. */
+type Abandonment = 'timeout' | 'client-gone' | 'shutting-down'
 
-/** One handshake's place. */
+/** One handshake under way. */
 export class PendingUpgrade implements TimeoutNode {
   previous: TimeoutNode | undefined
   next: TimeoutNode | undefined
   dueAt = 0
-  readonly #places: TimeoutQueue<PendingUpgrade>
-  readonly #answer: (judged: AuthResult) => void
+  #resolve!: (result: AuthResult) => void
+  /** The result, or what comes before it: the deadline, the client's leaving, the bridge's `close()`. */
+  readonly outcome = new Promise<AuthResult>((resolve) => {
+    this.#resolve = resolve
+  })
+  readonly #queue: TimeoutQueue<PendingUpgrade>
   readonly #socket: Duplex | undefined
-  /** Only with a socket: most objects here live no longer than a moment, and each costs. */
-  #onGone: (() => void) | undefined
-  #open = true
+  #onLeave: (() => void) | undefined
+  #isOpen = true
 
-  constructor(places: TimeoutQueue<PendingUpgrade>, answer: (judged: AuthResult) => void, socket: Duplex | undefined) {
-    this.#places = places
-    this.#answer = answer
+  constructor(queue: TimeoutQueue<PendingUpgrade>, socket: Duplex | undefined) {
+    this.#queue = queue
     this.#socket = socket
-    places.add(this)
+    queue.add(this)
     if (socket === undefined) return
-    this.#onGone = () => {
+    this.#onLeave = () => {
       this.abandon('client-gone')
     }
     surviveErrors(socket)
-    socket.on('end', this.#onGone).on('close', this.#onGone)
+    socket.on('end', this.#onLeave).on('close', this.#onLeave)
   }
 
-  /** Whether the answer is still wanted. */
+  /** False once the request has been answered in another way: then nothing more is asked of the store or of `authorize`. */
   get isOpen(): boolean {
-    return this.#open
+    return this.#isOpen
   }
 
-  /** Gives the place back, and the answer. Nothing happens if that has happened already: it is no longer wanted. */
-  settle(judged: AuthResult): void {
-    if (!this.#open) return
-    this.#open = false
-    this.#places.remove(this)
-    const onGone = this.#onGone
-    if (onGone !== undefined) this.#socket?.off('end', onGone).off('close', onGone)
-    this.#answer(judged)
+  /** Waits for a result. An error is a fault, and refuses. */
+  follow(result: Promise<AuthResult>, reports: EventSink): void {
+    result.then(
+      (settled) => {
+        this.#settle(settled)
+      },
+      (error: unknown) => {
+        // A LiveStore's `watch` threw, or what was handed in is no request.
+        reports.fault('upgrade', error)
+        this.#settle(refusalOf('authorize-failed'))
+      },
+    )
   }
 
-  abandon(why: AbandonReason): void {
-    this.settle(refusalOf(why))
+  abandon(why: Abandonment): void {
+    this.#settle(refusalOf(why))
+  }
+
+  /* Gives the place back, once. */
+  #settle(result: AuthResult): void {
+    if (!this.#isOpen) return
+    this.#isOpen = false
+    this.#queue.remove(this)
+    if (this.#onLeave !== undefined) this.#socket?.off('end', this.#onLeave).off('close', this.#onLeave)
+    this.#resolve(result)
   }
 }
 
-/** All handshakes under way, with a cap and a deadline. */
+/** All handshakes under way, with a limit and a deadline. */
 export class PendingUpgrades {
   readonly #max: number
-  readonly #places: TimeoutQueue<PendingUpgrade>
+  readonly #queue: TimeoutQueue<PendingUpgrade>
 
   constructor(max: number, timeoutMs: number) {
     this.#max = max
-    this.#places = new TimeoutQueue(timeoutMs, (handshake) => {
-      handshake.abandon('timeout')
+    this.#queue = new TimeoutQueue(timeoutMs, (upgrade) => {
+      upgrade.abandon('timeout')
     })
   }
 
   get size(): number {
-    return this.#places.size
+    return this.#queue.size
   }
 
-  /** A place for one more, which gives its answer once; undefined when all are taken. */
-  open(answer: (judged: AuthResult) => void, socket?: Duplex): PendingUpgrade | undefined {
-    return this.size < this.#max ? new PendingUpgrade(this.#places, answer, socket) : undefined
+  /** One more; undefined when there are as many as there may be. A `socket` is watched: its client may leave. */
+  add(socket?: Duplex): PendingUpgrade | undefined {
+    return this.size < this.#max ? new PendingUpgrade(this.#queue, socket) : undefined
   }
 
   /** Abandons all of them, and stops the timer. */
   close(): void {
-    for (let handshake = this.#places.shift(); handshake !== undefined; handshake = this.#places.shift()) {
-      handshake.abandon('shutting-down')
+    for (let upgrade = this.#queue.shift(); upgrade !== undefined; upgrade = this.#queue.shift()) {
+      upgrade.abandon('shutting-down')
     }
-    this.#places.dispose()
+    this.#queue.dispose()
   }
 }

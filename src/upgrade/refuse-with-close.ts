@@ -3,13 +3,15 @@
  */
 import { WebSocketServer, type WebSocket } from 'ws'
 
+import { ignoreErrors } from '../live/connection.js'
 import { CloseCode, type Refusal } from '../refusals.js'
-import type { Upgrade } from './raw-upgrade.js'
+import type { ClaimedUpgrade } from './claimed-upgrade.js'
+import { leaveErrorsToWs } from './survive-errors.js'
 
 /** How long the client may take to answer the close frame, in ms. */
 const graceMs = 1_000
 
-/** Close codes and reasons by status: the four ways to be refused with 401 look the same here, too. */
+/** Close codes and reasons by status: on the wire, no 401 differs from another. */
 const closings: Partial<Record<number, readonly [code: number, reason: string]>> = {
   401: [CloseCode.unauthorized, 'unauthorized'],
   403: [CloseCode.forbidden, 'forbidden'],
@@ -20,19 +22,26 @@ const closings: Partial<Record<number, readonly [code: number, reason: string]>>
 
 /** Refused sockets that have not closed yet. */
 export class CloseRefusals {
+  /*
+   * It selects the first subprotocol that the client offers, as ws does by itself: a browser that asked for one and gets none
+   * reports 1006. The user's `handleProtocols` is for clients that are let in. No extensions, no clients, and a limit on what a
+   * refused client may send.
+   */
+  readonly #server = new WebSocketServer({ noServer: true, clientTracking: false, maxPayload: 1_024 })
   readonly #closing = new Set<WebSocket>()
   #onGone: (() => void) | undefined
 
-  /** False if this refusal can only be told by HTTP, and nothing has been answered. */
-  refuse({ request, socket, head }: Upgrade, { status }: Refusal, wss: WebSocketServer): boolean {
+  /** False if this refusal can only be told by HTTP; nothing has been answered then. */
+  refuse({ request, socket, head }: ClaimedUpgrade, { status }: Refusal): boolean {
     const closing = closings[status]
     if (closing === undefined || socket.destroyed) return false
-    let answered = false
-    refusingServerFor(wss).handleUpgrade(request, socket, head, (ws) => {
-      answered = true
-      this.#seeOff(ws, closing)
+    let isAnswered = false
+    this.#server.handleUpgrade(request, socket, head, (ws) => {
+      isAnswered = true
+      leaveErrorsToWs(socket)
+      this.#close(ws, closing)
     })
-    return answered
+    return isAnswered
   }
 
   /** Resolves when none is left. */
@@ -41,43 +50,17 @@ export class CloseRefusals {
     await new Promise<void>((resolve) => (this.#onGone = resolve))
   }
 
-  #seeOff(ws: WebSocket, [code, reason]: readonly [number, string]): void {
+  #close(ws: WebSocket, [code, reason]: readonly [number, string]): void {
     this.#closing.add(ws)
-    const cut = setTimeout(() => {
+    const forced = setTimeout(() => {
       ws.terminate()
     }, graceMs).unref()
-    ws.on('error', ignore).once('close', () => {
-      clearTimeout(cut)
+    ignoreErrors(ws)
+    ws.once('close', () => {
+      clearTimeout(forced)
       this.#closing.delete(ws)
       if (this.#closing.size === 0) this.#onGone?.()
     })
     ws.close(code, reason)
   }
-}
-
-/*
- * The same subprotocol as the wss would select: a browser that asked for one and gets none reports 1006. Nothing else of
- * the wss: no extensions, no clients, and next to nothing that a refused client may send.
- */
-const refusingServers = new WeakMap<WebSocketServer, WebSocketServer>()
-
-function refusingServerFor(wss: WebSocketServer): WebSocketServer {
-  const existing = refusingServers.get(wss)
-  if (existing !== undefined) return existing
-  const server = new WebSocketServer({
-    noServer: true,
-    clientTracking: false,
-    maxPayload: 1_024,
-    handleProtocols(protocols, request) {
-      // Asked for each time: graphql-ws sets it on a wss that is there already.
-      const { handleProtocols } = wss.options
-      return handleProtocols ? handleProtocols(protocols, request) : ([...protocols][0] ?? false)
-    },
-  })
-  refusingServers.set(wss, server)
-  return server
-}
-
-function ignore(): void {
-  // What a refused client does wrong is no fault of anybody here.
 }

@@ -2,11 +2,11 @@
  * The Set-Cookie that a 101 brings along: with `rolling`, and when an older secret had signed.
  */
 import type { IncomingMessage } from 'node:http'
-import type { TLSSocket } from 'node:tls'
 
 import { serialize } from 'cookie'
 
-import type { SessionCookie } from '../authenticate/session-cookie.js'
+import { protocolOf } from '../authenticate/express-request.js'
+import type { SessionCookie, SignedCookie } from '../authenticate/session-cookie.js'
 import type { FoundSession } from '../live/session-context.js'
 
 /** When and how a cookie is renewed. */
@@ -24,24 +24,17 @@ export interface RenewalRules {
  */
 export function renewedCookie(
   { cookie, rolling, trustProxy }: RenewalRules,
-  { sessionID, snapshot }: FoundSession,
-  outdated: boolean,
+  { sessionID, value, outdated }: SignedCookie,
+  { snapshot }: FoundSession,
   request: IncomingMessage,
 ): string | undefined {
   if (!rolling && !outdated) return undefined
   // By name: a record may hold more, and express-session sends none of that (session/cookie.js, `data`).
   const { originalMaxAge, secure, path, domain, httpOnly, sameSite, priority, partitioned } = snapshot.cookie
-  if (secure && !isSecure(request, trustProxy)) return undefined
-  return serialize(cookie.name, cookie.sign(sessionID), {
+  if (secure && protocolOf(request, trustProxy) !== 'https') return undefined
+  return serialize(cookie.name, outdated ? cookie.sign(sessionID) : value, {
     ...{ path, domain, httpOnly, sameSite, priority, partitioned },
     secure: Boolean(secure),
     ...(originalMaxAge === null ? {} : { expires: new Date(Date.now() + originalMaxAge) }),
   })
-}
-
-function isSecure(request: IncomingMessage, trustProxy: boolean): boolean {
-  if ((request.socket as Partial<TLSSocket>).encrypted === true) return true
-  const header = trustProxy ? request.headers['x-forwarded-proto'] : undefined
-  const first = (Array.isArray(header) ? header[0] : header)?.split(',')[0]
-  return first?.trim().toLowerCase() === 'https'
 }

@@ -44,6 +44,8 @@ export function putSessionOn(
   context: SessionContext,
   store: Store,
 ): asserts request is SessionRequest {
+  // `authorize` has had it already, and may have read or changed it.
+  if (contexts.get(request) === context) return
   contexts.set(request, context)
   const put = request as SessionRequest
   put.sessionID = context.sessionID

@@ -14,10 +14,10 @@ export function surviveErrors(socket: Duplex): void {
   if (socket.listenerCount('error', ignore) === 0) socket.on('error', ignore)
 }
 
-/** The same for the socket of a request, if it is an upgrade's: other requests leave theirs to Node. */
-export function surviveErrorsOf(request: IncomingMessage | undefined): void {
+/** The raw socket of an upgrade; undefined for any other request, whose socket is Node's, and for what is no request. */
+export function upgradeSocketOf(request: IncomingMessage | undefined): Duplex | undefined {
   const { upgrade, socket } = (request ?? {}) as Partial<IncomingMessage> & { upgrade?: boolean }
-  if (upgrade === true && typeof socket?.on === 'function') surviveErrors(socket)
+  return upgrade === true && typeof socket?.on === 'function' ? socket : undefined
 }
 
 /** For a socket that is a WebSocket by now: ws has a listener of its own. */

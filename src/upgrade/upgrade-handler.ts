@@ -7,30 +7,41 @@ import type { Duplex } from 'node:stream'
 import type { Store } from 'express-session'
 import type { WebSocket, WebSocketServer } from 'ws'
 
-import type { AuthenticatedSession, Handshake, AuthResult, Verdict } from '../authenticate/authenticator.js'
-import { SessionLease } from '../live/session-lease.js'
-import { createPrivateSlot } from '../internal/private-slot.js'
-import { ignoreErrors } from '../live/connection.js'
-import type { SessionContext } from '../live/session-context.js'
+import type {
+  AuthenticatedSession,
+  Authenticator,
+  AuthResult,
+  UpgradeAttempt,
+  Verdict,
+} from '../authenticate/authenticator.js'
+import { readAddressAtEnd } from '../authenticate/handshake-info.js'
+import { asError } from '../errors.js'
+import { isThenable } from '../internal/is-thenable.js'
 import { endOf } from '../live/connection-closer.js'
+import { ignoreErrors } from '../live/connection.js'
 import type { EventSink } from '../live/event-sink.js'
 import type { LiveSessions } from '../live/live-sessions.js'
-import { isThenable } from '../internal/is-thenable.js'
+import type { LiveSession } from '../live/live-session.js'
+import type { SessionContext } from '../live/session-context.js'
+import { SessionLease } from '../live/session-lease.js'
+import { CloseCode, refusalOf, type Refusal } from '../refusals.js'
 import { trace } from '../trace.js'
-import { CloseCode, refusalOf, type Refusal, type RefusalReason } from '../refusals.js'
-import { asksByCallback, callbackMisuse, type UpgradeTarget } from './upgrade-target.js'
-import { putSessionOn, type SessionRequest } from './session-request.js'
+import { ClaimedUpgrade } from './claimed-upgrade.js'
 import type { PendingUpgrades } from './pending-upgrades.js'
-import type { Upgrade } from './raw-upgrade.js'
 import type { CloseRefusals } from './refuse-with-close.js'
 import type { StatusRefusals } from './refuse-with-status.js'
 import { renewedCookie, type RenewalRules } from './renewed-cookie.js'
-import { leaveErrorsToWs, surviveErrors, surviveErrorsOf } from './survive-errors.js'
+import { putSessionOn, type SessionRequest } from './session-request.js'
+import { SharedServerFaults } from './shared-server-faults.js'
+import { leaveErrorsToWs } from './survive-errors.js'
+import { stopWatching, UnansweredUpgrades } from './unanswered-upgrades.js'
+import type { UpgradeTarget } from './upgrade-target.js'
+import { callbackMisuse, isVerified, takesCallback, withoutVerifyClient } from './verify-client.js'
 import { isWellFormedUpgrade } from './well-formed.js'
 
 /** What an upgrade passes through. */
 export interface UpgradeHandlerDependencies {
-  readonly handshake: Handshake
+  readonly authenticator: Authenticator
   readonly pending: PendingUpgrades
   readonly refused: StatusRefusals
   /** Where refusals are told by close codes; undefined: by statuses. */
@@ -39,6 +50,7 @@ export interface UpgradeHandlerDependencies {
   readonly renewal: RenewalRules
   /** The store that `request.session` saves to. */
   readonly requestStore: Store
+  readonly handshakeTimeoutMs: number
   readonly reports: EventSink
 }
 
@@ -49,198 +61,244 @@ export interface AdmissionResult {
   readonly setCookie: string | undefined
 }
 
-/** A socket is handled once, whichever bridge, mount or router it comes to first: ws throws on a second time. */
-const taken = createPrivateSlot<Duplex, true>()
-
-/* False if somebody has it already. */
-function take(socket: Duplex): boolean {
-  if (taken.get(socket) === true) return false
-  taken.set(socket, true)
-  return true
-}
+/** Why an upgrade is refused that no mount takes. */
+type UnroutedReason = 'bad-request' | 'not-found' | 'shutting-down'
 
 /** Takes upgrades through the handshake to their sockets. */
 export class UpgradeHandler {
   readonly #deps: UpgradeHandlerDependencies
+  readonly #unanswered: UnansweredUpgrades
+  readonly #sharedServer: SharedServerFaults
+  readonly #onSession: UpgradeAttempt['onSession']
   #shuttingDown = false
 
-  constructor(parts: UpgradeHandlerDependencies) {
-    this.#deps = parts
+  constructor(dependencies: UpgradeHandlerDependencies) {
+    this.#deps = dependencies
+    this.#sharedServer = new SharedServerFaults(dependencies.reports)
+    this.#unanswered = new UnansweredUpgrades(dependencies.handshakeTimeoutMs, (request, socket, reason) => {
+      this.refuse(request, socket, reason)
+    })
+    this.#onSession = (request, context) => {
+      putSessionOn(request, context, dependencies.requestStore)
+    }
   }
 
-  /** Refuses every upgrade from now on, the pending ones included. */
+  /** Refuses every upgrade from now on, those under way included. */
   shutDown(): void {
     this.#shuttingDown = true
     this.#deps.pending.close()
+    this.#unanswered.close()
   }
 
-  /** Never throws. */
-  handle(upgrade: Upgrade, destination: UpgradeTarget): void {
-    const isHandled = this.#attempt(() => {
-      this.#handle(upgrade, destination)
-      return true
-    })
-    // Something was handed in that is no request or no socket.
-    if (!isHandled) (upgrade.socket as Partial<Duplex> | undefined)?.destroy?.()
+  /**
+   * Answers an upgrade, by a 101 and 'connection' or by a refusal. Never rejects: what goes wrong is a fault, and a raw socket is
+   * not left open.
+   */
+  async handle(target: UpgradeTarget, request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
+    let lease: SessionLease | undefined
+    try {
+      assertSocket(socket)
+      const upgrade = ClaimedUpgrade.claim(request, socket, head)
+      if (upgrade === undefined) return
+      stopWatching(socket)
+      trace?.request(request, 'upgrade', `${String(this.#deps.pending.size)} handshakes under way`)
+      let result: AuthResult | undefined = this.#refusalAtOnce(target.wss, request)
+      if (result === undefined) {
+        lease = new SessionLease(this.#deps.sessions)
+        result = await this.#authenticate(request, socket, { lease, onSession: this.#onSession })
+      }
+      // From here to 'connection' everything is synchronous, so that no message comes before its listener.
+      const refusal = asRefusal(result) ?? this.#refusalSince(upgrade)
+      if (refusal !== undefined) this.#refuse(upgrade, refusal)
+      else if (result === 'anonymous') this.#acceptAnonymous(upgrade, target)
+      else this.#accept(upgrade, target, result as AuthenticatedSession)
+    } catch (error) {
+      // What was handed in is no request, no socket or no ws server.
+      this.#deps.reports.fault('upgrade', error)
+      ;(socket as Partial<Duplex> | undefined)?.destroy?.()
+    } finally {
+      lease?.release()
+    }
   }
 
-  #handle(upgrade: Upgrade, destination: UpgradeTarget): void {
-    const { request, socket } = upgrade
-    const { wss } = destination
-    if (!take(socket)) return
-    surviveErrors(socket)
-    trace?.request(request, 'upgrade', `${String(this.#deps.pending.size)} handshakes under way`)
-    if (!isWellFormedUpgrade(request)) return this.#refuse(upgrade, refusalOf('bad-request'))
-    if (!this.#isServedBy(wss, request)) return this.#refuse(upgrade, refusalOf('not-found'))
-    if (asksByCallback(wss.options)) return this.#refuseMisuse(upgrade)
-    const visit = new SessionLease(this.#deps.sessions)
-    this.#judge(request, { socket, visit }, (judged) => {
-      if (judged === 'anonymous') this.#acceptAnonymous(upgrade, destination)
-      else if ('reason' in judged) this.#refuse(upgrade, judged, wss)
-      else this.#accept(upgrade, destination, judged, visit)
-      visit.leave()
-    })
+  /** The handshake alone, with the same limit and deadline. Never rejects. */
+  async authenticate(request: IncomingMessage): Promise<Verdict> {
+    this.watch(request)
+    const result = await this.#authenticate(request, undefined)
+    this.#unanswered.restart(request)
+    return this.#verdictOf(result, request)
   }
 
-  /** The handshake alone, with the same cap and deadline. Never rejects. */
-  authenticate(request: IncomingMessage): Promise<Verdict> {
-    surviveErrorsOf(request)
-    return new Promise((resolve) => {
-      this.#judge(request, {}, (judged) => resolve(this.#verdict(judged, request)))
-    })
-  }
-
-  /** The same for a server that makes its connections itself. A client that leaves is not waited for. Never rejects. */
-  admit(request: IncomingMessage): Promise<AdmissionResult> {
-    return new Promise((resolve) => {
-      this.#judge(request, { socket: request.socket }, (judged) => {
-        const verdict = this.#verdict(judged, request)
-        if (judged === 'anonymous' || 'reason' in judged || !verdict.accepted || verdict.context === undefined) {
-          return resolve({ verdict, setCookie: undefined })
-        }
-        const setCookie = this.#renewedCookie(judged, request)
-        putSessionOn(request, verdict.context, this.#deps.requestStore)
-        resolve({ verdict, setCookie })
-      })
-    })
+  /** The same for a server that makes its connections itself: its client may leave, and is put on the request what an upgrade has. */
+  async admit(request: IncomingMessage): Promise<AdmissionResult> {
+    const result = await this.#authenticate(request, request.socket)
+    this.#unanswered.restart(request)
+    const verdict = this.#verdictOf(result, request)
+    if (result === 'anonymous' || 'reason' in result) return { verdict, setCookie: undefined }
+    putSessionOn(request, result.context, this.#deps.requestStore)
+    return { verdict, setCookie: this.#renewedCookie(result, request) }
   }
 
   /** Whether a later request of such a connection comes from the same session. What does not is told as a refusal. */
-  recognises(request: IncomingMessage, { sessionID }: SessionContext): boolean {
-    const { handshake, reports } = this.#deps
-    const proof = handshake.identify(request)
-    if (!('reason' in proof) && proof.sessionID === sessionID) return true
+  recognises(request: IncomingMessage, context: SessionContext): boolean {
+    const { authenticator, reports, requestStore } = this.#deps
+    const proof = authenticator.identify(request)
+    if (!('reason' in proof) && proof.sessionID === context.sessionID) {
+      putSessionOn(request, context, requestStore)
+      return true
+    }
     reports.refused('reason' in proof ? proof : refusalOf('forbidden'), request)
     return false
   }
 
-  /** Refuses an upgrade that has no destination. */
-  refuse(upgrade: Upgrade, refusal: Refusal): void {
-    if (take(upgrade.socket)) this.#refuse(upgrade, refusal)
+  /** An upgrade that somebody else is to answer: it crashes nothing, and is ended when nobody has answered it in time. */
+  watch(request: IncomingMessage): void {
+    this.#unanswered.watch(request)
   }
 
-  #verdict(judged: AuthResult, request: IncomingMessage): Verdict {
-    const { reports, sessions } = this.#deps
-    if (judged === 'anonymous') return { accepted: true, context: undefined }
-    if (!('reason' in judged)) {
-      return { accepted: true, context: sessions.newContext(judged.found, judged.handshake) }
+  /** Refuses an upgrade that no mount takes. Never throws. */
+  refuse(request: IncomingMessage, socket: Duplex, reason: UnroutedReason): void {
+    const upgrade = ClaimedUpgrade.claim(request, socket, nothing)
+    if (upgrade === undefined) return
+    stopWatching(socket)
+    this.#refuseByStatus(upgrade, refusalOf(reason))
+  }
+
+  /** A mount without a path has an upgrade of a server where others listen, too. */
+  mountedBesideOthers(server: object): void {
+    this.#sharedServer.mountedBesideOthers(server)
+  }
+
+  /* What needs no session, no cookie and nothing that costs. */
+  #refusalAtOnce(wss: WebSocketServer, request: IncomingMessage): Refusal | undefined {
+    if (!isWellFormedUpgrade(request)) return refusalOf('bad-request')
+    if (!this.#isServedBy(wss, request)) return refusalOf('not-found')
+    if (!takesCallback(wss.options)) return undefined
+    // attach() throws for it; handleUpgrade() never throws.
+    const error = new TypeError(`handleUpgrade: ${callbackMisuse}`)
+    this.#deps.reports.fault('upgrade', error)
+    return refusalOf('authorize-failed', error)
+  }
+
+  /* What has happened while the request was authenticated. */
+  #refusalSince({ isOpen, isAnsweredElsewhere }: ClaimedUpgrade): Refusal | undefined {
+    if (isAnsweredElsewhere) return refusalOf('answered-elsewhere')
+    if (!isOpen) return refusalOf('client-gone')
+    return this.#shuttingDown ? refusalOf('shutting-down') : undefined
+  }
+
+  #authenticate(
+    request: IncomingMessage,
+    socket: Duplex | undefined,
+    upgrade?: UpgradeAttempt,
+  ): AuthResult | Promise<AuthResult> {
+    const { authenticator, pending, reports } = this.#deps
+    if (this.#shuttingDown) return refusalOf('shutting-down')
+    const attempt = pending.add(socket)
+    if (attempt === undefined) return refusalOf('too-many-pending')
+    attempt.follow(authenticator.authenticate(request, attempt, upgrade), reports)
+    return attempt.outcome
+  }
+
+  #verdictOf(result: AuthResult, request: IncomingMessage): Verdict {
+    if (result === 'anonymous') return { accepted: true, context: undefined }
+    if (!('reason' in result)) return { accepted: true, context: result.context }
+    this.#deps.reports.refused(result, request)
+    return { accepted: false, refusal: result }
+  }
+
+  #refuse(upgrade: ClaimedUpgrade, refusal: Refusal): void {
+    const { refusedByClose, reports } = this.#deps
+    if (upgrade.isAnsweredElsewhere) return this.#leaveToOther(upgrade)
+    if (refusedByClose === undefined || !this.#attempt(() => refusedByClose.refuse(upgrade, refusal))) {
+      return this.#refuseByStatus(upgrade, refusal)
     }
-    reports.refused(judged, request)
-    return { accepted: false, refusal: judged }
-  }
-
-  /* Answers, counts and tells. With a wss, it may be answered by a close code. */
-  #refuse(upgrade: Upgrade, refusal: Refusal, wss?: WebSocketServer): void {
-    const { refused, refusedByClose, reports } = this.#deps
-    const byClose = wss !== undefined && this.#attempt(() => refusedByClose?.refuse(upgrade, refusal, wss) === true)
-    if (!byClose) refused.refuse(upgrade.socket, refusal)
     reports.refused(refusal, upgrade.request)
   }
 
-  /* attach() throws for it; handleUpgrade() never throws. */
-  #refuseMisuse(upgrade: Upgrade): void {
-    const error = new TypeError(`handleUpgrade: ${callbackMisuse}`)
-    this.#deps.reports.fault('upgrade', error)
-    this.#refuse(upgrade, refusalOf('authorize-failed', error))
+  #refuseByStatus(upgrade: ClaimedUpgrade, refusal: Refusal): void {
+    const { refused, reports } = this.#deps
+    if (upgrade.isAnsweredElsewhere) return this.#leaveToOther(upgrade)
+    refused.refuse(upgrade.socket, refusal)
+    reports.refused(refusal, upgrade.request)
   }
 
-  /* `done` is called exactly once: by the handshake's own answer, or by what comes before it. */
-  #judge(
-    request: IncomingMessage,
-    { socket, visit }: { socket?: Duplex; visit?: SessionLease },
-    done: (judged: AuthResult) => void,
-  ): void {
-    const { handshake, pending } = this.#deps
-    if (this.#shuttingDown) return done(refusalOf('shutting-down'))
-    const place = pending.open(done, socket)
-    if (place === undefined) return done(refusalOf('too-many-pending'))
-    handshake.judge(request, place, visit).then(
-      (judged) => {
-        place.settle(judged)
-      },
-      (error: unknown) => {
-        // A LiveStore's `watch` threw, or a request that is none was handed in.
-        this.#deps.reports.fault('upgrade', error)
-        place.settle(refusalOf('authorize-failed'))
-      },
-    )
+  /* The socket is the other listener's now: nothing is written, and nothing destroyed. */
+  #leaveToOther({ request, socket }: ClaimedUpgrade): void {
+    this.#sharedServer.answeredElsewhere(socket)
+    this.#deps.reports.refused(refusalOf('answered-elsewhere'), request)
   }
 
-  /* From here to 'connection' everything is synchronous, so that no message comes before its listener. */
-  #accept(upgrade: Upgrade, destination: UpgradeTarget, admission: AuthenticatedSession, { live }: SessionLease): void {
+  #accept(upgrade: ClaimedUpgrade, target: UpgradeTarget, result: AuthenticatedSession): void {
     const { sessions, requestStore } = this.#deps
-    const { found, handshake, reports } = admission
-    if (live === undefined) throw new Error('An upgrade is judged with a visit.')
-    if (!isOpen(upgrade.socket)) return this.#refuse(upgrade, refusalOf('client-gone'))
+    const { context, found, version } = result
+    // An upgrade is authenticated with a lease, and so with a live session.
+    const live = result.live as LiveSession
     // Another handshake, or a check, has found it gone since this one began to load it.
-    if (live.removedAtVersion > reports) return this.#refuse(upgrade, refusalOf('no-session'), destination.wss)
-    if (!sessions.hasRoom(found.sessionID)) return this.#refuse(upgrade, refusalOf('too-many-sockets'), destination.wss)
-    const context = sessions.newContext(found, handshake)
-    const setCookie = this.#renewedCookie(admission, upgrade.request)
+    if (live.removedAtVersion > version) return this.#refuse(upgrade, refusalOf('no-session'))
+    if (!sessions.hasRoom(found.sessionID)) return this.#refuse(upgrade, refusalOf('too-many-sockets'))
     putSessionOn(upgrade.request, context, requestStore)
-    this.#upgrade(upgrade, destination.wss, setCookie, (ws) => {
+    if (!this.#verifies(upgrade, target.wss)) return
+    const setCookie = this.#renewedCookie(result, upgrade.request)
+    this.#open(upgrade, target.wss, setCookie, (ws) => {
       sessions.open(context, live, ws)
-      this.#connect(ws, upgrade.request as SessionRequest, context, destination)
+      readAddressAtEnd(context.handshake, upgrade.socket)
+      this.#connect(ws, upgrade.request as SessionRequest, context, target)
     })
     // The browser has a cookie with a new expiry now: the store must not be behind.
     if (setCookie !== undefined && context.ws !== undefined) sessions.renew(live)
-    if (live.version !== reports || live.snapshot !== found.snapshot) sessions.recheck(live, found)
+    if (live.version !== version || live.snapshot !== found.snapshot) sessions.recheck(live, found)
   }
 
-  #acceptAnonymous(upgrade: Upgrade, destination: UpgradeTarget): void {
-    if (!isOpen(upgrade.socket)) return this.#refuse(upgrade, refusalOf('client-gone'))
-    this.#upgrade(upgrade, destination.wss, undefined, (ws) => {
+  #acceptAnonymous(upgrade: ClaimedUpgrade, target: UpgradeTarget): void {
+    if (!this.#verifies(upgrade, target.wss)) return
+    this.#open(upgrade, target.wss, undefined, (ws) => {
       this.#deps.sessions.openAnonymous(ws)
-      this.#connect(ws, upgrade.request as SessionRequest, undefined, destination)
+      this.#connect(ws, upgrade.request as SessionRequest, undefined, target)
     })
   }
 
-  #upgrade(
-    { request, socket, head }: Upgrade,
+  /* Asks the ws server's `verifyClient`. False: the upgrade has been refused. */
+  #verifies(upgrade: ClaimedUpgrade, wss: WebSocketServer): boolean {
+    try {
+      if (isVerified(wss, upgrade.request)) return true
+      this.#refuse(upgrade, refusalOf('forbidden'))
+    } catch (error) {
+      this.#deps.reports.fault('upgrade', error)
+      this.#refuse(upgrade, refusalOf('authorize-failed', asError(error)))
+    }
+    return false
+  }
+
+  #open(
+    upgrade: ClaimedUpgrade,
     wss: WebSocketServer,
     setCookie: string | undefined,
     opened: (ws: WebSocket) => void,
   ): void {
     const { reports } = this.#deps
+    const { request, socket, head } = upgrade
     let isOpened = false as boolean
     const addCookie = setCookie === undefined ? undefined : addingCookie(setCookie)
     if (addCookie !== undefined) wss.on('headers', addCookie)
     try {
-      wss.handleUpgrade(request, socket, head, (ws) => {
-        isOpened = true
-        leaveErrorsToWs(socket)
-        opened(ws)
+      withoutVerifyClient(wss, request, () => {
+        wss.handleUpgrade(request, socket, head, (ws) => {
+          isOpened = true
+          leaveErrorsToWs(socket)
+          opened(ws)
+        })
       })
     } catch (error) {
-      // A user's handleProtocols, verifyClient or 'headers' listener threw.
+      // The user's handleProtocols or a listener of 'headers' threw.
       reports.fault('upgrade', error)
-      if (!isOpened) this.#refuse({ request, socket, head }, refusalOf('authorize-failed'), wss)
+      if (!isOpened) this.#refuse(upgrade, refusalOf('authorize-failed'))
       return
     } finally {
       if (addCookie !== undefined) wss.off('headers', addCookie)
     }
-    // ws has refused by itself, and answered: its verifyClient said no, an extension was malformed, or it is closing.
-    if (!isOpened) reports.refused(refusalOf(reasonOf(wss)), request)
+    // ws has refused by itself, and answered: an extension was malformed, or the ws server is closing.
+    if (!isOpened) reports.refused(refusalOf(isClosing(wss) ? 'shutting-down' : 'bad-request'), request)
   }
 
   #connect(
@@ -264,13 +322,13 @@ export class UpgradeHandler {
     } catch (error) {
       failed(error)
     }
-    // The bridge was closed by handleProtocols, verifyClient or a listener of 'headers', when this was no open socket yet.
+    // The bridge was closed by handleProtocols or a listener of 'headers', when this was no open socket yet.
     if (this.#shuttingDown) sessions.disconnectSocket(ws, endOf('shutdown'))
   }
 
-  #renewedCookie({ found, outdated }: AuthenticatedSession, request: IncomingMessage): string | undefined {
+  #renewedCookie({ found, cookie }: AuthenticatedSession, request: IncomingMessage): string | undefined {
     try {
-      return renewedCookie(this.#deps.renewal, found, outdated, request)
+      return renewedCookie(this.#deps.renewal, cookie, found, request)
     } catch (error) {
       // An attribute in the record that no cookie can have: express-session would fail on it, too.
       this.#deps.reports.fault('record', error)
@@ -294,22 +352,26 @@ export class UpgradeHandler {
   }
 }
 
+const nothing = Buffer.alloc(0)
+
+function asRefusal(result: AuthResult): Refusal | undefined {
+  return result !== 'anonymous' && 'reason' in result ? result : undefined
+}
+
+/** @throws {TypeError} for what would fail later, in a timer. */
+function assertSocket(socket: unknown): void {
+  const { on, off, end, destroy } = (socket ?? {}) as Partial<Duplex>
+  if ([on, off, end, destroy].every((method) => typeof method === 'function')) return
+  throw new TypeError("handleUpgrade: the third argument must be the socket of an 'upgrade' event.")
+}
+
 function addingCookie(setCookie: string): (headers: string[]) => void {
   return (headers) => {
     headers.push(`Set-Cookie: ${setCookie}`)
   }
 }
 
-/*
- * A FIN with unread bytes before it gives no event, and leaves the socket readable and writable. ws, too, looks at the
- * stream's own state for want of a public name for "the other end has finished".
- */
-function isOpen(socket: Duplex & { _readableState?: { ended?: boolean } }): boolean {
-  return socket.readable && socket.writable && !socket.destroyed && socket._readableState?.ended !== true
-}
-
-/* Why ws has refused by itself. It has no public name for "closing", where it answers 503. */
-function reasonOf({ options, _state = 0 }: WebSocketServer & { _state?: number }): RefusalReason {
-  if (_state > 0) return 'shutting-down'
-  return options.verifyClient ? 'forbidden' : 'bad-request'
+/* Then ws answers 503. It has no public name for it. */
+function isClosing({ _state = 0 }: WebSocketServer & { _state?: number }): boolean {
+  return _state > 0
 }

@@ -1,23 +1,32 @@
 /*
  * Which mount an upgrade belongs to: one listener for a server, however many bridges and mounts.
  */
-import type { Server as HttpServer } from 'node:http'
-import type { Server as HttpsServer } from 'node:https'
+import type { IncomingMessage } from 'node:http'
+import type { Duplex } from 'node:stream'
 
 import { pathnameOf } from '../authenticate/request-target.js'
-import type { RefusalReason } from '../refusals.js'
-import type { Upgrade } from './raw-upgrade.js'
-import { surviveErrors } from './survive-errors.js'
+import { noteArrival } from './claimed-upgrade.js'
+import type { UpgradeHandler } from './upgrade-handler.js'
+import type { UpgradeTarget } from './upgrade-target.js'
 
-/** An http or https server. */
-export type UpgradeServer = HttpServer | HttpsServer
+type UpgradeListener = (request: IncomingMessage, socket: Duplex, head: Buffer) => void
+
+/** As much of a server as a bridge needs: one of `node:http` or `node:https`, or of `node:http2` with `allowHTTP1`. */
+export interface UpgradeServer {
+  /** Puts the bridge's listener before all others. */
+  prependListener(event: 'upgrade', listener: UpgradeListener): unknown
+  /** Takes it away again. */
+  off(event: 'upgrade', listener: UpgradeListener): unknown
+  /** Tells whether others listen, too. */
+  listenerCount(event: 'upgrade'): number
+}
 
 /** A path of a server and what serves it. */
 export interface Mount {
   /** Equal to the raw pathname, or tested on it; undefined: all paths that no other mount takes. */
   readonly path: string | RegExp | undefined
-  handle(upgrade: Upgrade): void
-  refuse(upgrade: Upgrade, reason: Extract<RefusalReason, 'bad-request' | 'not-found'>): void
+  readonly handler: UpgradeHandler
+  readonly target: UpgradeTarget
 }
 
 /** Two bridges on one server share its router, else each would leave an unclaimed path to the other, and nobody would answer. */
@@ -29,7 +38,7 @@ const routers = new WeakMap<UpgradeServer, Router>()
  * @throws {TypeError} for a path that no upgrade could match, or that is taken.
  */
 export function mountOn(server: UpgradeServer, mount: Mount): () => void {
-  if (typeof (server as Partial<UpgradeServer> | undefined)?.on !== 'function') {
+  if (typeof (server as Partial<UpgradeServer> | undefined)?.prependListener !== 'function') {
     throw new TypeError('attach: the first argument must be an http or https server.')
   }
   const { path } = mount
@@ -55,7 +64,8 @@ class Router {
         `attach: the path ${JSON.stringify(path)} is taken on this server. Detach the other mount first.`,
       )
     }
-    if (this.#mounts.length === 0) this.#server.on('upgrade', this.#onUpgrade)
+    // First of all: what is written to the socket later was written by another listener.
+    if (this.#mounts.length === 0) this.#server.prependListener('upgrade', this.#onUpgrade)
     this.#mounts.push(mount)
     return () => {
       this.#remove(mount)
@@ -69,17 +79,26 @@ class Router {
     if (this.#mounts.length === 0) this.#server.off('upgrade', this.#onUpgrade)
   }
 
-  readonly #onUpgrade = (request: Upgrade['request'], socket: Upgrade['socket'], head: Buffer): void => {
-    // Also for what is left to others: they may answer late, and listen for errors only then.
-    surviveErrors(socket)
-    const upgrade = { request, socket, head }
+  readonly #onUpgrade: UpgradeListener = (request, socket, head) => {
+    noteArrival(socket)
     const pathname = pathnameOf(request.url)
     const mount = this.#mountFor(pathname)
-    if (mount !== undefined && pathname !== undefined) return mount.handle(upgrade)
-    if (mount !== undefined) return mount.refuse(upgrade, 'bad-request')
-    // Somebody else's listener may want it, and may still be waiting to answer.
-    if (this.#server.listenerCount('upgrade') > 1) return
-    this.#mounts[0]?.refuse(upgrade, pathname === undefined ? 'bad-request' : 'not-found')
+    if (mount === undefined) return this.#unclaimed(request, socket, pathname)
+    const { path, handler, target } = mount
+    if (path === undefined && this.#hasOtherListeners) handler.mountedBesideOthers(this.#server)
+    if (pathname === undefined) return handler.refuse(request, socket, 'bad-request')
+    void handler.handle(target, request, socket, head)
+  }
+
+  /* No mount has this path. Another listener may want it, and may still be waiting to answer. */
+  #unclaimed(request: IncomingMessage, socket: Duplex, pathname: string | undefined): void {
+    const handler = this.#mounts[0]?.handler
+    if (this.#hasOtherListeners) handler?.watch(request)
+    else handler?.refuse(request, socket, pathname === undefined ? 'bad-request' : 'not-found')
+  }
+
+  get #hasOtherListeners(): boolean {
+    return this.#server.listenerCount('upgrade') > 1
   }
 
   #mountFor(pathname: string | undefined): Mount | undefined {

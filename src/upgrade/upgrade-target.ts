@@ -6,6 +6,7 @@ import type { WebSocket, WebSocketServer } from 'ws'
 import type { SessionContext } from '../live/session-context.js'
 import { assertKnown } from '../internal/option-checks.js'
 import type { SessionRequest } from './session-request.js'
+import { callbackMisuse, takesCallback } from './verify-client.js'
 
 /**
  * Called just before 'connection' with the same arguments, typed: ws's own types know no third one. If it throws, or
@@ -29,7 +30,7 @@ export function checkUpgradeTarget({ wss, onConnection }: UpgradeTarget): void {
       'attach: the WebSocketServer must be made with `noServer: true`; the bridge hands it its sockets.',
     )
   }
-  if (asksByCallback(options)) throw new TypeError(`attach: ${callbackMisuse}`)
+  if (takesCallback(options)) throw new TypeError(`attach: ${callbackMisuse}`)
   if (onConnection !== undefined && typeof onConnection !== 'function') {
     throw new TypeError('attach: `onConnection` must be a function.')
   }
@@ -41,14 +42,4 @@ export function checkMount(mount: unknown): void {
     throw new TypeError("attach: the third argument must be an object such as { path: '/chat' }.")
   }
   assertKnown(mount, ['path', 'onConnection'], 'attach: option')
-}
-
-/** What is wrong with a `verifyClient` that takes a callback. */
-export const callbackMisuse =
-  '`verifyClient` must not take a callback: messages would be lost between its answer and the 101. ' +
-  'Use the option `authorize`.'
-
-/** Whether ws would call back later, and so complete the upgrade behind the bridge's back. */
-export function asksByCallback({ verifyClient }: WebSocketServer['options']): boolean {
-  return typeof verifyClient === 'function' && verifyClient.length === 2
 }

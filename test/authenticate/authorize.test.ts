@@ -1,7 +1,7 @@
 import { describe, expect, it, vi } from 'vitest'
 import type { Authorize } from 'ws-session-bridge'
-import { rest, until } from '../live/bound.js'
-import { connect, sessionIDOf } from '../live/connected.js'
+import { rest } from '../live/bound.js'
+import { sessionIDOf } from '../live/connected.js'
 import { startApp } from '../support/app.js'
 import { open, refused } from '../support/client.js'
 import { createGate, gatedStore } from '../support/gate.js'
@@ -53,25 +53,61 @@ describe('authorize', () => {
     expect(authorize).not.toHaveBeenCalled()
   })
 
-  it('is asked again about what it has seen change, and after three times the socket is let in', async () => {
+  it('is asked again about a session that has changed meanwhile, three times at most; what it has not seen is not let in', async () => {
     const asked: (number | undefined)[] = []
     const app = await startApp({
       bridge: {
-        authorize: async ({ views }, request) => {
+        authorize: async ({ views }) => {
           asked.push(views)
-          if (request !== undefined) await app.bridge.update(sessionID, (draft) => void (draft.views = asked.length))
+          await app.bridge.update(sessionID, (draft) => void (draft.views = asked.length))
           return true
         },
       },
     })
     const cookie = await app.login('ada')
     const sessionID = sessionIDOf(app, cookie)
-    const { context } = await connect(app, cookie)
-    await until(() => context.session.views === 3)
-    expect(asked.slice(0, 3)).toEqual([undefined, 1, 2])
-    // And right after it, about the last change.
-    await until(() => asked.length === 4)
-    expect(asked[3]).toBe(3)
+    expect((await refused(app.wsUrl, { cookie })).status).toBe(503)
+    expect(asked).toEqual([undefined, 1, 2])
+    expect(app.refusals).toMatchObject([{ reason: 'store-failed', error: { code: 'STORE_UNAVAILABLE' } }])
+    expect(app.bridge.stats()).toMatchObject({ accepted: 0, pending: 0, sessions: 0 })
+  })
+
+  it('lets in a session that was only touched each time it was asked about, after one more read', async () => {
+    let asked = 0
+    const app = await startApp({
+      bridge: {
+        authorize: async () => {
+          asked += 1
+          await app.call('GET', '/me', cookie)
+          return true
+        },
+      },
+    })
+    const cookie = await app.login('ada')
+    const { ws } = await open(app.wsUrl, { cookie })
+    expect(ws.readyState).toBe(ws.OPEN)
+    expect(asked).toBeLessThanOrEqual(3)
+  })
+
+  it('opens no socket for a session that is logged out while it is asked the third time', async () => {
+    let asked = 0
+    const app = await startApp({
+      bridge: {
+        authorize: async () => {
+          asked += 1
+          // A touch, as each HTTP request makes one; the third time the logout.
+          if (asked < 3) await app.call('GET', '/me', cookie)
+          else await app.call('POST', '/logout', cookie)
+          return true
+        },
+      },
+    })
+    const connected = vi.fn()
+    app.wss.on('connection', connected)
+    const cookie = await app.login('ada')
+    expect((await refused(app.wsUrl, { cookie })).status).toBe(401)
+    expect(connected).not.toHaveBeenCalled()
+    expect(app.refusals).toMatchObject([{ reason: 'no-session' }])
   })
 
   it('is not asked about a request that has been answered meanwhile', async () => {

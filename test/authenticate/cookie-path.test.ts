@@ -94,7 +94,8 @@ describe('cookie, a function of the request', () => {
     }
     const app = await startApp({ session: { cookie } })
     expect(await statusOf(app, { cookie: app.bridge.signedCookie('id') })).toBe(500)
-    expect(app.refusals).toEqual([{ reason: 'authorize-failed', status: 500, error: broken }])
-    expect(app.faults).toEqual([broken])
+    const fault = { message: expect.stringContaining('Option `session.cookie`') as string, cause: broken }
+    expect(app.refusals).toMatchObject([{ reason: 'authorize-failed', status: 500, error: fault }])
+    expect(app.faults).toMatchObject([fault])
   })
 })

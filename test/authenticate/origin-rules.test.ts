@@ -56,6 +56,24 @@ describe('origin, a list', () => {
     expect(await status({ origin: 'http://app.test' })).toBe(403)
   })
 
+  it('holds origins of app shells and null exactly as they are sent, and those alone', async () => {
+    const origins = ['capacitor://localhost', 'app://-', 'file://', 'null', 'chrome-extension://AbC']
+    const { status } = await startWith({ origins })
+    for (const origin of origins) expect(await status({ origin })).toBe(101)
+    const others = ['capacitor://localhost:80', 'CAPACITOR://localhost', 'app://', 'file:///', 'NULL', 'app://-/x']
+    for (const origin of others) expect(await status({ origin })).toBe(403)
+    const { status: withoutNull } = await startWith({ origins: ['file://'] })
+    expect(await withoutNull({ origin: 'null' })).toBe(403)
+  })
+
+  it("may hold 'same-origin' beside others", async () => {
+    const { status } = await startWith({ origins: ['same-origin', 'https://shop.test'] })
+    expect(await status({ origin: 'http://app.test' })).toBe(101)
+    expect(await status({ origin: 'https://shop.test' })).toBe(101)
+    expect(await status({ origin: 'http://evil.test' })).toBe(403)
+    expect(await status({ origin: 'same-origin' })).toBe(403)
+  })
+
   it('may be empty: then no page connects', async () => {
     const { status } = await startWith({ origins: [] })
     expect(await status({ origin: 'http://app.test' })).toBe(403)
@@ -181,5 +199,31 @@ describe('origin, trustProxy', () => {
   it('is off by default: what a client forwards by itself is not believed', async () => {
     const { status } = await startWith({})
     expect(await status({ origin: 'http://evil.test', 'X-Forwarded-Host': 'evil.test' })).toBe(403)
+  })
+})
+
+describe('a refusal of a page', () => {
+  it.each<[string, Rules, Record<string, string>, string]>([
+    ['Host', {}, { origin: 'https://shop.test' }, '"https://shop.test" does not match the Host header "app.test"'],
+    [
+      'X-Forwarded-Host',
+      { trustProxy: true },
+      { origin: 'https://shop.test', 'x-forwarded-host': 'evil.test, inner:80' },
+      'does not match the X-Forwarded-Host header "inner:80"',
+    ],
+    [
+      'the list',
+      { origins: ['https://shop.test'] },
+      { origin: 'http://app.test' },
+      'is not in the list of option `origins`',
+    ],
+    ['requireOrigin', { requireOrigin: true }, {}, '`requireOrigin`'],
+    ['Sec-Fetch-Site', {}, { 'sec-fetch-site': 'cross-site' }, 'Sec-Fetch-Site is "cross-site"'],
+  ])('says what was compared with what: %s', async (_what, rules, headers, message) => {
+    const { app, status } = await startWith(rules)
+    expect(await status(headers)).toBe(403)
+    const [refusal] = app.refusals
+    expect(refusal?.error?.message).toContain(message)
+    expect(refusal?.error?.message).not.toContain('connect.sid')
   })
 })

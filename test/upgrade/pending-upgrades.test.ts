@@ -112,7 +112,9 @@ describe('the places of the handshakes under way', () => {
       })
     })
     rawRequest(app.port, upgradeRequest())
-    expect(bridged).toEqual(listenersOf(await plainUpgrade))
+    const { end = 0, ...plain } = listenersOf(await plainUpgrade)
+    // The one at the end reads the remote address while it can still be read.
+    expect(bridged).toEqual({ ...plain, end: end + 1 })
   })
 })
 

@@ -121,4 +121,24 @@ describe.each(Object.entries(holders))('with %s,', (_holder, start) => {
     expect(app.bridge.stats().sockets).toBe(0)
     expect(uncaught).toEqual([])
   })
+
+  it.each(Object.entries(departures))(
+    'a client that leaves by %s is forgotten, and the server can close',
+    async (_way, leave) => {
+      const { app, arrived, client, socket } = await holdUpgrade(start)
+      await arrived
+      await leave(client, socket)
+      await expect.poll(() => socket.closed).toBe(true)
+      await until(() => app.bridge.stats().pending === 0)
+      const closed = once(app.server, 'close')
+      app.server.close()
+      await closed
+    },
+  )
+
+  it('a client that stays, and that nobody answers, gets an answer within the deadline', async () => {
+    const { arrived, client } = await holdUpgrade(start)
+    await arrived
+    expect(await client.received()).toMatch(/^HTTP\/1\.1 (?:404|503|400) |^$/)
+  })
 })

@@ -130,9 +130,9 @@ describe("with refuseWith: 'close', a refused client", () => {
     expect((await refused(app.wsUrl.replace('/ws', '/elsewhere'))).status).toBe(404)
   })
 
-  it('is told by HTTP where the ws server itself refuses', async () => {
+  it('is told by close code where verifyClient of the ws server says no', async () => {
     const app = await startApp({ bridge: closing, wss: { verifyClient: () => false } })
-    expect((await refused(app.wsUrl, { cookie: await app.login('ada') })).status).toBe(401)
+    expect(await closeOf(app, { cookie: await app.login('ada') })).toMatchObject({ code: 4403, reason: 'forbidden' })
     expect(app.refusals).toMatchObject([{ reason: 'forbidden' }])
   })
 
@@ -164,41 +164,23 @@ describe('the subprotocol of a refused client', () => {
     return ws.protocol
   }
 
-  it.each<{ how: string; wss: AppOptions['wss']; selected: string }>([
-    { how: 'the first', wss: {}, selected: 'one' },
-    { how: 'what handleProtocols selects', wss: { handleProtocols: () => 'two' }, selected: 'two' },
-  ])('is the one of a client that is let in: $how', async ({ wss, selected }) => {
-    const app = await startApp({ bridge: closing, ...(wss && { wss }) })
-    expect(await selectedBy(app, { cookie: await app.login('ada') })).toBe(selected)
-    expect(await selectedBy(app, {})).toBe(selected)
-    expect(app.refusals).toHaveLength(1)
-  })
-
-  it('is none where handleProtocols selects none', async () => {
-    const app = await startApp({ bridge: closing, wss: { handleProtocols: () => false } })
-    const headers = { 'Sec-WebSocket-Protocol': 'one, two' }
-    const head = await rawRequest(app.port, upgradeRequest({ headers })).receivedUntil('unauthorized')
-    expect(head).toMatch(/^HTTP\/1\.1 101 /)
-    expect(head).not.toMatch(/Sec-WebSocket-Protocol/i)
-  })
-
-  it('is what the ws server would select by now, where something set handleProtocols later', async () => {
+  it('is the first that it offers, so that a browser does not report 1006', async () => {
     const app = await startApp({ bridge: closing })
     expect(await selectedBy(app, {})).toBe('one')
-    app.wss.options.handleProtocols = () => 'two'
-    expect(await selectedBy(app, {})).toBe('two')
+  })
+
+  it('is not what handleProtocols selects, which is never asked about it', async () => {
+    const handleProtocols = vi.fn(() => 'two')
+    const app = await startApp({ bridge: closing, wss: { handleProtocols } })
+    expect(await selectedBy(app, {})).toBe('one')
+    expect(await selectedBy(app, { origin: 'https://evil.test' })).toBe('one')
+    expect(handleProtocols).not.toHaveBeenCalled()
+    expect(await selectedBy(app, { cookie: await app.login('ada') })).toBe('two')
   })
 
   it('is none where none was asked for', async () => {
     const app = await startApp({ bridge: closing, wss: { handleProtocols: () => 'one' } })
     expect(await selectedBy(app, { protocols: [] })).toBe('')
-  })
-
-  it('is a fault and an HTTP answer where handleProtocols throws', async () => {
-    const app = await startApp({ bridge: closing, wss: { handleProtocols: fails } })
-    expect((await refused(app.wsUrl, { protocols })).status).toBe(401)
-    expect(app.faults).toMatchObject([{ message: 'no answer' }])
-    expect((await refused(app.wsUrl, { protocols, cookie: await app.login('ada') })).status).toBe(500)
   })
 })
 

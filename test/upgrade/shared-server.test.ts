@@ -1,14 +1,19 @@
+import { once } from 'node:events'
 import { createServer, type IncomingMessage } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
+import { MemoryStore } from 'express-session'
 import { describe, expect, it, vi } from 'vitest'
 import { WebSocketServer } from 'ws'
 import { createSessionBridge } from 'ws-session-bridge'
-import { startApp, type App } from '../support/app.js'
+import { startApp, type App, type AppOptions } from '../support/app.js'
 import { atEnd } from '../support/at-end.js'
 import { open, refused } from '../support/client.js'
-import { createGate } from '../support/gate.js'
+import { createGate, gatedStore } from '../support/gate.js'
 import { rawRequest, upgradeRequest } from '../support/raw-request.js'
 import { startGated } from './held-handshake.js'
+
+type UpgradeListener = (request: IncomingMessage, socket: Duplex, head: Buffer) => void
 
 /** A second bridge on the server of the first, with the path /second. */
 function attachSecond(app: App) {
@@ -81,7 +86,7 @@ describe('an upgrade listener of somebody else', () => {
     expect(app.bridge.stats()).toMatchObject({ accepted: 1, refused: { 'not-found': 0 } })
   })
 
-  it('has all the time it wants for a path that no mount has', async () => {
+  it('has the time of a handshake for a path that no mount has', async () => {
     const app = await startApp()
     const gate = createGate()
     app.server.on('upgrade', (_request, socket: Duplex) => {
@@ -113,8 +118,143 @@ describe('an upgrade listener of somebody else', () => {
     await gate.arrived
     gate.open()
     expect(await client.received()).toMatch(/^HTTP\/1\.1 400 [^]*\r\n\r\nBad Request$/)
-    expect(app.refusals).toEqual([{ reason: 'client-gone', status: 0 }])
+    expect(app.refusals).toEqual([{ reason: 'answered-elsewhere', status: 0 }])
     expect(connected).not.toHaveBeenCalled()
     expect(app.bridge.stats().pending).toBe(0)
+  })
+})
+
+/** An app beside whose bridge another listener takes what `answer` answers. */
+async function startBeside(answer: UpgradeListener, options: Partial<AppOptions> = {}) {
+  const gated = gatedStore(new MemoryStore())
+  const app = await startApp({ ...options, store: gated.store, bridge: { handshakeTimeoutMs: 200, ...options.bridge } })
+  app.server.on('upgrade', answer)
+  return { app, hold: gated.hold, cookie: await app.login('ada') }
+}
+
+const silent: UpgradeListener = () => undefined
+
+/** As a proxy does that forwards every upgrade: it answers, and goes on writing. */
+const answersAll: UpgradeListener = (_request, socket) => {
+  socket.write('HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\nfirst ')
+}
+
+describe('an upgrade that nobody claims beside another listener', () => {
+  it('is answered 404 at the deadline, and told of', async () => {
+    const { app } = await startBeside(silent)
+    const answer = await rawRequest(app.port, upgradeRequest({ path: '/nowhere' })).received()
+    expect(answer).toMatch(/^HTTP\/1\.1 404 [^]*\r\n\r\nNot Found\n$/)
+    expect(app.refusals).toEqual([{ reason: 'not-found', status: 404 }])
+  })
+
+  it('is answered 404 on a connection that has carried a request before', async () => {
+    const { app } = await startBeside(silent)
+    const client = rawRequest(app.port, 'GET /me HTTP/1.1\r\nHost: app.test\r\n\r\n')
+    await client.receivedUntil('\r\n\r\n')
+    client.socket.write(upgradeRequest({ path: '/nowhere' }))
+    expect(await client.received()).toMatch(/HTTP\/1\.1 404 [^]*\r\n\r\nNot Found\n$/)
+  })
+
+  it('is left alone once the other listener has answered', async () => {
+    const { app } = await startBeside(answersAll)
+    const client = rawRequest(app.port, upgradeRequest({ path: '/nowhere' }))
+    await client.receivedUntil('first ')
+    // Its own unclaimed upgrade comes later, and its deadline therefore after that of the first.
+    await new Promise((resolve) => setTimeout(resolve, 300))
+    expect(client.socket.destroyed).toBe(false)
+    expect(app.refusals).toEqual([])
+    client.socket.destroy()
+  })
+
+  it('is answered when the bridge closes, so that the server can close', async () => {
+    const { app } = await startBeside(silent, { bridge: { handshakeTimeoutMs: 60_000 } })
+    const upgrade = once(app.server, 'upgrade')
+    const client = rawRequest(app.port, upgradeRequest({ path: '/nowhere' }))
+    await upgrade
+    const closed = once(app.server, 'close')
+    app.server.close()
+    await app.bridge.close()
+    expect(await client.received()).toMatch(/^HTTP\/1\.1 503 /)
+    await closed
+    expect(app.refusals).toEqual([{ reason: 'shutting-down', status: 503 }])
+  })
+
+  it('is the bridge’s own again when a later listener hands it to handleUpgrade', async () => {
+    const { app, cookie } = await startBeside(silent, { mount: { path: '/elsewhere' } })
+    app.server.on('upgrade', (request, socket, head) => {
+      setImmediate(() => {
+        app.bridge.handleUpgrade(app.wss, request, socket, head)
+      })
+    })
+    const { ws } = await open(app.wsUrl, { cookie })
+    await new Promise((resolve) => setTimeout(resolve, 300))
+    expect(ws.readyState).toBe(ws.OPEN)
+  })
+})
+
+describe('an upgrade of the bridge that another listener has answered meanwhile', () => {
+  it.each(['with', 'without'])('gets nothing written on top of that answer, %s a cookie', async (_how) => {
+    const { app, hold, cookie } = await startBeside(answersAll)
+    const gate = hold('get')
+    const refusal = once(app.bridge, 'refuse')
+    const client = rawRequest(app.port, upgradeRequest(_how === 'with' ? { cookie } : {}))
+    await client.receivedUntil('first ')
+    gate.open()
+    await refusal
+    client.socket.end()
+    expect(await client.receivedUntil('first ')).toMatch(/^HTTP\/1\.1 101 [^]*\r\n\r\nfirst $/)
+    expect(app.refusals).toEqual([{ reason: 'answered-elsewhere', status: 0 }])
+    expect(app.bridge.stats()).toMatchObject({ pending: 0, sockets: 0, accepted: 0 })
+    client.socket.destroy()
+  })
+
+  it('stays open, and is a fault once for a server, which names the way out', async () => {
+    const { app } = await startBeside(answersAll)
+    const clients = [1, 2].map(() => rawRequest(app.port, upgradeRequest()))
+    await expect.poll(() => app.refusals.length).toBe(2)
+    expect(clients.map(({ socket }) => socket.destroyed)).toEqual([false, false])
+    expect(app.faults).toMatchObject([{ message: expect.stringContaining('docs/on-a-shared-server.md') as string }])
+    for (const { socket } of clients) socket.destroy()
+  })
+
+  it('is seen also where the other listener was there first and answers at once', async () => {
+    const app = await startApp()
+    const server = createServer()
+    server.on('upgrade', answersAll)
+    app.bridge.attach(server, app.wss, { path: '/ws' })
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    atEnd(() => server.close())
+    const client = rawRequest((server.address() as AddressInfo).port, upgradeRequest())
+    await client.receivedUntil('first ')
+    await expect.poll(() => app.refusals).toEqual([{ reason: 'answered-elsewhere', status: 0 }])
+    client.socket.destroy()
+  })
+
+  it('does not end with the deadline of the bridge, nor with the leaving of the client', async () => {
+    const { app, hold, cookie } = await startBeside(answersAll)
+    hold('get')
+    const client = rawRequest(app.port, upgradeRequest({ cookie }), { allowHalfOpen: true })
+    await client.receivedUntil('first ')
+    await expect.poll(() => app.refusals).toEqual([{ reason: 'answered-elsewhere', status: 0 }])
+    expect(client.socket.destroyed).toBe(false)
+    client.socket.destroy()
+  })
+})
+
+describe('a mount without a path on a server that has other upgrade listeners', () => {
+  it('is a fault at its first upgrade, once', async () => {
+    const { app, cookie } = await startBeside(silent, { mount: {} })
+    expect(app.faults).toEqual([])
+    await open(app.wsUrl, { cookie })
+    await open(app.wsUrl, { cookie })
+    expect(app.faults).toMatchObject([{ message: expect.stringContaining('without `path`') as string }])
+  })
+
+  it('is none where the bridges are alone', async () => {
+    const app = await startApp({ mount: {} })
+    attachSecond(app)
+    await open(app.wsUrl, { cookie: await app.login('ada') })
+    expect(app.faults).toEqual([])
   })
 })

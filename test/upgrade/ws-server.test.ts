@@ -15,14 +15,34 @@ async function startWith(options: ServerOptions) {
 }
 
 describe('what the ws server has to say', () => {
-  it('is asked: a verifyClient that says no refuses with 401, and the place is given back', async () => {
+  it('is asked: a verifyClient that says no refuses with the same bytes as every 403, and the place is given back', async () => {
     const verifyClient = vi.fn(() => false)
     const { app, connected, cookie, url } = await startWith({ verifyClient })
-    expect((await refused(url, { cookie })).status).toBe(401)
-    expect(verifyClient).toHaveBeenCalledOnce()
+    const answerTo = (headers: Record<string, string>) =>
+      rawRequest(app.port, upgradeRequest({ path: '/own', cookie, headers })).received()
+    expect(await answerTo({})).toBe(await answerTo({ Origin: 'https://evil.test' }))
+    app.refusals.length = 0
+    expect((await refused(url, { cookie })).status).toBe(403)
+    expect(verifyClient).toHaveBeenCalledTimes(2)
     expect(app.refusals).toMatchObject([{ reason: 'forbidden' }])
     expect(connected).not.toHaveBeenCalled()
     expect(app.bridge.stats()).toMatchObject({ pending: 0, sockets: 0, accepted: 0 })
+  })
+
+  it('is given what ws gives: its verifyClient gets the origin, whether the connection is encrypted, and the request', async () => {
+    const verifyClient = vi.fn<(info: object) => boolean>(() => true)
+    const { app, wss, cookie, url } = await startWith({ verifyClient })
+    await open(url, { cookie, origin: app.url })
+    expect(verifyClient.mock.calls).toMatchObject([[{ origin: app.url, secure: false, req: { url: '/own' } }]])
+    expect(verifyClient.mock.contexts).toEqual([wss.options])
+    expect(wss.options.verifyClient).toBe(verifyClient)
+  })
+
+  it('is a fault and a 500 where its verifyClient answers with a promise, which ws would take for a yes', async () => {
+    const { app, connected, cookie, url } = await startWith({ verifyClient: vi.fn().mockResolvedValue(false) })
+    expect((await refused(url, { cookie })).status).toBe(500)
+    expect(app.faults).toMatchObject([{ name: 'TypeError' }])
+    expect(connected).not.toHaveBeenCalled()
   })
 
   it('is asked last: a verifyClient sees nobody whom the bridge refuses', async () => {
