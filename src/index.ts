@@ -8,6 +8,8 @@ export type { DisconnectOptions, MountOptions, SessionBridge } from './session-b
 export type { SessionBridgeOptions } from './options.js'
 export type { DiagnosticsConnection, DiagnosticsMessages } from './diagnostics.js'
 export type { Counts, SessionBridgeEvents, SessionBridgeStats } from './event-reporter.js'
+export { announceChanges } from './channel/announce-changes.js'
+export type { AnnounceChangesOptions } from './channel/announce-changes.js'
 export type { Channel } from './channel/channel.js'
 export { ChannelUnavailableError, SessionEndedError, StoreUnavailableError } from './errors.js'
 export { CloseCode } from './refusals.js'

@@ -1,17 +1,16 @@
 /*
  * What a user may set, checked once.
  */
-import { KeyObject } from 'node:crypto'
-
 import type { SessionOptions, Store } from 'express-session'
 
 import type { CookieSetting } from './authenticate/cookie-path.js'
-import type { Secret } from './authenticate/session-cookie.js'
 import type { Origins } from './authenticate/origin.js'
 import { parseOriginList } from './authenticate/origin-list.js'
+import { assertChannel, type Channel } from './channel/channel.js'
 import type { Authorize } from './live/authorize.js'
 import type { KeepAliveMode } from './live/keep-alive.js'
 import { assertDurationMs, assertKnown } from './internal/option-checks.js'
+import { secretsOf, type Secret } from './internal/secrets.js'
 import type { LiveStore } from './store/live-store.js'
 
 /** The options of {@link createSessionBridge}. Only `session` is required. A wrong or unknown one is a `TypeError` that names it. */
@@ -29,6 +28,14 @@ export interface SessionBridgeOptions {
    * this process makes to it, and revalidation. It belongs to one bridge, whose `close()` closes it.
    */
   live?: LiveStore | undefined
+  /**
+   * How the processes of one app talk to each other: `redisChannel`, `postgresChannel`, `clusterChannel`, or one of your own. Default:
+   * that of `live` if it brings one, else none, and this process is alone.
+   *
+   * Without `live`, what each process does to the store is told there, and the others look at once. What is told is signed by the first
+   * secret and holds no session ID. It belongs to one bridge, whose `close()` closes it.
+   */
+  channel?: Channel | undefined
   /**
    * Which pages may connect. Default `'same-origin'`.
    *
@@ -113,6 +120,7 @@ export interface ResolvedOptions {
   /** Whether X-Forwarded-Proto is to be believed: express-session's `proxy`, or `trustProxy`. */
   readonly trustProto: boolean
   readonly live: LiveStore | undefined
+  readonly channel: Channel | undefined
   readonly authorize: Authorize | undefined
   readonly anonymous: 'refuse' | 'accept'
   readonly refuseWith: 'status' | 'close'
@@ -128,6 +136,7 @@ export interface ResolvedOptions {
 const names: Record<keyof SessionBridgeOptions, true> = {
   session: true,
   live: true,
+  channel: true,
   origins: true,
   requireOrigin: true,
   trustProxy: true,
@@ -158,7 +167,7 @@ export function resolveOptions(options: SessionBridgeOptions): ResolvedOptions {
   }
   return {
     store: storeOf(session.store),
-    secrets: secretsOf(session.secret),
+    secrets: secretsOf(session.secret, 'Option `session.secret`'),
     cookieName: cookieNameOf(session),
     cookieSetting: cookieSettingOf(session.cookie),
     origins: originsOf(options.origins),
@@ -167,6 +176,7 @@ export function resolveOptions(options: SessionBridgeOptions): ResolvedOptions {
     rolling: Boolean(session.rolling),
     trustProto: session.proxy === true || options.trustProxy === true,
     live: liveStoreOf(options.live),
+    channel: channelOf(options.channel),
     authorize: functionOf('authorize', options.authorize),
     anonymous: oneOf('anonymous', options.anonymous, ['refuse', 'accept']),
     refuseWith: oneOf('refuseWith', options.refuseWith, ['status', 'close']),
@@ -192,22 +202,6 @@ function storeOf(store: Store | undefined): Store {
     throw new TypeError(`Option \`session.store\` has no method \`${missing}\`: pass an express-session Store.`)
   }
   return store
-}
-
-function secretsOf(secret: unknown): Secret[] {
-  const secrets: unknown[] = Array.isArray(secret) ? secret : [secret]
-  if (secrets.length === 0 || !secrets.every(isSecret)) {
-    throw new TypeError(
-      'Option `session.secret` is required: a string, Buffer or secret KeyObject that is not empty, or a list of them.',
-    )
-  }
-  return [...secrets] as Secret[]
-}
-
-function isSecret(secret: unknown): secret is Secret {
-  if (typeof secret === 'string') return secret !== ''
-  if (secret instanceof KeyObject) return secret.type === 'secret' && secret.symmetricKeySize !== 0
-  return ArrayBuffer.isView(secret) && secret.byteLength > 0
 }
 
 function cookieNameOf({ name, key }: SessionBridgeOptions['session']): string {
@@ -251,6 +245,11 @@ function liveStoreOf(live: LiveStore | undefined): LiveStore | undefined {
   const missing = methods.find((method) => !isObject(live) || typeof live[method] !== 'function')
   if (missing !== undefined) throw new TypeError(`Option \`live\` has no method \`${missing}\`: pass a LiveStore.`)
   return live
+}
+
+function channelOf(channel: Channel | undefined): Channel | undefined {
+  if (channel !== undefined) assertChannel(channel, 'Option `channel`')
+  return channel
 }
 
 /* The first choice is the default. */

@@ -11,6 +11,7 @@ import { systemClock, type Clock } from './internal/clock.js'
 import { Authenticator, type Verdict } from './authenticate/authenticator.js'
 import { cookiePair, createSessionCookie, type SessionCookie } from './authenticate/session-cookie.js'
 import { createOriginCheck } from './authenticate/origin.js'
+import { BridgeChannel } from './channel/bridge-channel.js'
 import type { AnonymousConnection } from './live/anonymous.js'
 import type { BoundConnection } from './live/connection.js'
 import { Context, type SessionContext } from './live/session-context.js'
@@ -19,7 +20,6 @@ import type { Mutate } from './live/optimistic-writer.js'
 import { resolveOptions, type ResolvedOptions, type SessionBridgeOptions } from './options.js'
 import { EventReporter, type SessionBridgeEvents, type SessionBridgeStats } from './event-reporter.js'
 import { snapshotOfStored } from './store/normalized-session.js'
-import { ExpressStore } from './store/express-store.js'
 import type { SessionSnapshot } from './store/snapshot.js'
 import { checkUpgradeTarget, checkMount, type ConnectionListener } from './upgrade/upgrade-target.js'
 import { createGuardedStore } from './upgrade/guarded-store.js'
@@ -158,7 +158,7 @@ export interface SessionBridge<C = SessionContext> extends EventEmitter<SessionB
   stats(): SessionBridgeStats
   /**
    * No more upgrades (503), the pending ones included; open sockets get 1001; upgrade listeners, store listeners and timers
-   * end; `live` is closed. The store stays open. Resolves when all is closed, never rejects; harmless a second time.
+   * end; `live` and `channel` are closed. The store stays open. Resolves when all is closed, never rejects; harmless a second time.
    */
   close(): Promise<void>
 }
@@ -219,6 +219,7 @@ class Bridge extends EventEmitter<SessionBridgeEvents> implements SessionBridge<
   readonly #refusedByClose: CloseRefusals | undefined
   readonly #detaches = new Set<() => void>()
   readonly #cookie: SessionCookie
+  readonly #channel: BridgeChannel
   readonly #sessions: LiveSessions
   readonly #pending: PendingUpgrades
   readonly #upgrader: UpgradeHandler
@@ -230,8 +231,16 @@ class Bridge extends EventEmitter<SessionBridgeEvents> implements SessionBridge<
     const { authorize, anonymous, cookieSetting, maxSocketsPerSession } = options
     const cookie = createSessionCookie(options.cookieName, options.secrets)
     const storeTimeoutMs = Math.min(options.handshakeTimeoutMs, options.unverifiedMs)
+    const channel = new BridgeChannel({
+      ...options,
+      storeTimeoutMs,
+      clock,
+      onFault: (error) => {
+        reports.fault('channel', error)
+      },
+    })
     const sessions = new LiveSessions({
-      store: options.live ?? new ExpressStore(options.store, storeTimeoutMs, clock),
+      store: channel.live,
       clock,
       reports,
       authorize,
@@ -242,6 +251,7 @@ class Bridge extends EventEmitter<SessionBridgeEvents> implements SessionBridge<
       maxSocketsPerSession,
     })
     this.#cookie = cookie
+    this.#channel = channel
     this.#sessions = sessions
     this.#pending = new PendingUpgrades(options.maxPending, options.handshakeTimeoutMs)
     this.#refusedByClose = options.refuseWith === 'close' ? new CloseRefusals() : undefined
@@ -274,6 +284,7 @@ class Bridge extends EventEmitter<SessionBridgeEvents> implements SessionBridge<
     const { path, onConnection } = mount
     const target = { wss, onConnection }
     checkUpgradeTarget(target)
+    this.#channel.join()
     const detach = mountOn(server, { path, target, handler: this.#upgrader })
     this.#detaches.add(detach)
     return () => {
@@ -283,10 +294,12 @@ class Bridge extends EventEmitter<SessionBridgeEvents> implements SessionBridge<
   }
 
   handleUpgrade(wss: WebSocketServer, request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    this.#channel.join()
     void this.#upgrader.handle({ wss }, request, socket, head)
   }
 
   authenticate(request: IncomingMessage): Promise<Verdict> {
+    this.#channel.join()
     return this.#upgrader.authenticate(request)
   }
 
@@ -353,7 +366,10 @@ class Bridge extends EventEmitter<SessionBridgeEvents> implements SessionBridge<
   #adapterDoor(): AdapterApi {
     return {
       isClosed: () => this.#closed !== undefined,
-      admit: (request) => this.#upgrader.admit(request),
+      admit: (request) => {
+        this.#channel.join()
+        return this.#upgrader.admit(request)
+      },
       recognises: (request, context) => this.#upgrader.recognises(request, context),
       watch: (request) => {
         this.#upgrader.watch(request)
@@ -370,10 +386,12 @@ class Bridge extends EventEmitter<SessionBridgeEvents> implements SessionBridge<
 
   async #close(): Promise<void> {
     this.#upgrader.shutDown()
+    // It can tell nothing any more, and others need not wait for its answers.
+    const left = this.#channel.close()
     await this.#sessions.close()
     for (const detach of this.#detaches) detach()
     // Those too who were refused while the sessions were being closed.
-    await Promise.all([this.#refused.gone(), this.#refusedByClose?.gone()])
+    await Promise.all([this.#refused.gone(), this.#refusedByClose?.gone(), left])
   }
 }
 

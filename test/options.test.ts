@@ -36,7 +36,7 @@ describe('options, all of them', () => {
     (name) => {
       expectRefused(
         { session, [name]: true },
-        `Option \`${name}\` is unknown. The options are: session, live, origins, `,
+        `Option \`${name}\` is unknown. The options are: session, live, channel, origins, `,
       )
     },
   )

@@ -5,10 +5,8 @@ import { createHmac, createSecretKey, KeyObject, timingSafeEqual } from 'node:cr
 
 import { parse, serialize } from 'cookie'
 
+import type { Secret } from '../internal/secrets.js'
 import type { RefusalReason } from '../refusals.js'
-
-/** A secret as `SessionOptions.secret` takes it. */
-export type Secret = string | NodeJS.ArrayBufferView | KeyObject
 
 /** A session ID that a signature proves. */
 export interface SignedCookie {

@@ -40,3 +40,13 @@ export interface Transport extends Channel {
 
 /** How long a message of somebody else's Channel may take, in ms. */
 export const defaultTimeoutMs = 2_000
+
+/** @throws {TypeError} for what is no Channel. */
+export function assertChannel(channel: unknown, what: string): asserts channel is Channel {
+  const methods = ['publish', 'subscribe', 'close'] as const
+  const missing = methods.find(
+    (method) => typeof channel !== 'object' || channel === null || typeof Reflect.get(channel, method) !== 'function',
+  )
+  if (missing === undefined) return
+  throw new TypeError(`${what} has no method \`${missing}\`: pass a Channel, such as \`redisChannel(client)\`.`)
+}

@@ -3,6 +3,7 @@
  */
 import { setTimeout as pause } from 'node:timers/promises'
 
+import { Backoff } from './backoff.js'
 import { CallTimeouts, type CallErrors } from './call-timeouts.js'
 import { longestTimerMs } from './clock.js'
 
@@ -32,6 +33,7 @@ export interface ConnectionSettings {
   readonly errors: Required<CallErrors>
 }
 
+const firstPauseMs = 50
 const longestPauseMs = 1_000
 /** A connection that was lost sooner than this is one more failure. */
 const soundMs = 1_000
@@ -101,21 +103,23 @@ export class PersistentConnection<C> {
   }
 
   async #keepOpen(): Promise<void> {
-    let failures = 0
+    const backoff = new Backoff(firstPauseMs, longestPauseMs)
     while (!this.#isClosed()) {
       const attempt = this.#openOnce()
       this.#attempt = attempt.then(noop, noop)
       try {
         const { lost, openedAt } = await attempt
         await lost
-        failures = performance.now() - openedAt < soundMs ? failures + 1 : 0
+        if (performance.now() - openedAt >= soundMs) {
+          backoff.reset()
+          continue
+        }
       } catch (error) {
-        failures += 1
         if (this.#isClosed()) return
         this.#failure = this.#errors.failed(error)
         this.#events.onFailure(this.#failure)
       }
-      if (failures > 0) await this.#pause(failures)
+      await this.#pause(backoff.next())
     }
   }
 
@@ -164,11 +168,8 @@ export class PersistentConnection<C> {
     })
   }
 
-  /* Half of the pause is chance, so that the processes that lost the same server do not come back all at once. */
-  async #pause(failures: number): Promise<void> {
-    const longest = Math.min(25 * 2 ** failures, longestPauseMs)
-    const { signal } = this.#closing
-    await pause(longest * (0.5 + Math.random() / 2), undefined, { ref: false, signal }).catch(noop)
+  async #pause(ms: number): Promise<void> {
+    await pause(ms, undefined, { ref: false, signal: this.#closing.signal }).catch(noop)
   }
 }
 

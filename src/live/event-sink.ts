@@ -27,6 +27,8 @@ export type FaultKind =
   | 'live-store'
   /** Another upgrade listener of the server answers, or would answer, the upgrades that the bridge answers. */
   | 'shared-server'
+  /** What is on the channel is not from a bridge of this app, or the channel itself failed. At most once a minute. */
+  | 'channel'
   /** A hook of the ws server threw, or what was handed in is no upgrade. */
   | 'upgrade'
   /** A 'connection' listener threw or rejected. */

@@ -11,6 +11,7 @@ import {
   SessionEndedError,
   StoreUnavailableError,
   type BoundConnection,
+  type Channel,
   type ConnectionListener,
   type HandshakeInfo,
   type LiveStore,
@@ -40,6 +41,7 @@ describe('the options', () => {
     expectTypeOf<SessionBridgeOptions>().toEqualTypeOf<{
       session: SessionOptions & { key?: string | undefined }
       live?: LiveStore | undefined
+      channel?: Channel | undefined
       origins?:
         'same-origin' | 'any' | readonly string[] | ((origin: string, request: IncomingMessage) => boolean) | undefined
       requireOrigin?: boolean | undefined

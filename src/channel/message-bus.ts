@@ -1,0 +1,148 @@
+/*
+ * Signed messages between the processes of one app.
+ */
+import { randomBytes } from 'node:crypto'
+import { hostname } from 'node:os'
+
+import { ChannelUnavailableError } from '../errors.js'
+import { defaultTimeoutMs, type Channel, type Transport } from './channel.js'
+import { asChannelError, channelErrors } from './channel-errors.js'
+import type { ChannelKeys } from './channel-keys.js'
+import { open, seal, type Envelope } from './envelope.js'
+import { ReplayWindow } from './replay-window.js'
+import { CallTimeouts } from '../internal/call-timeouts.js'
+
+export interface MessageBusDependencies {
+  readonly channel: Channel
+  readonly keys: ChannelKeys
+  /** Something is wrong with what is on the channel, or with the channel: told at most once a minute. Must not throw. */
+  readonly onFault: (error: Error) => void
+}
+
+/** Who has sent a message: its name, and which of the secrets it uses. */
+export type Sender = Pick<Envelope, 'node' | 'signer'>
+export type MessageListener = (body: unknown, sender: Sender) => void
+
+const faultPauseMs = 60_000
+/** A message that is too old says that others may be, too. Who repeats one causes no more work than this, in ms. */
+const oldPauseMs = 10_000
+
+/**
+ * What is not from a process with the same secret, or not for the first time, is dropped. A message makes a bridge look, ask, end or
+ * tell, but lets nobody in.
+ */
+export class MessageBus {
+  /** This process, on this bus: host, process and chance. */
+  readonly node = `${hostname().slice(0, 60)}:${process.pid}:${randomBytes(6).toString('base64url')}`
+  readonly keys: ChannelKeys
+  readonly timeoutMs: number
+  readonly #channel: Channel
+  readonly #onFault: (error: Error) => void
+  readonly #calls: CallTimeouts
+  readonly #window = new ReplayWindow()
+  readonly #listeners = new Map<string, MessageListener>()
+  readonly #onGap = new Set<() => void>()
+  #onHeard: (node: string) => void = () => undefined
+  #sequence = 0
+  #faultAt = -Infinity
+  #oldAt = -Infinity
+  #isClosed = false
+
+  constructor({ channel, keys, onFault }: MessageBusDependencies) {
+    this.keys = keys
+    this.#channel = channel
+    this.#onFault = onFault
+    const { timeoutMs, onFault: tellsFaults } = channel as Partial<Transport>
+    this.timeoutMs = typeof timeoutMs === 'number' ? timeoutMs : defaultTimeoutMs
+    this.#calls = new CallTimeouts(this.timeoutMs, channelErrors)
+    if (typeof tellsFaults === 'function') {
+      tellsFaults.call(channel, (error) => {
+        this.fault(new ChannelUnavailableError('The channel cannot be listened to.', { cause: error.cause ?? error }))
+      })
+    }
+  }
+
+  /** Registers the one listener of a kind of message. It must not throw. */
+  on(kind: string, listener: MessageListener): void {
+    this.#listeners.set(kind, listener)
+  }
+
+  /** Registers one more listener of gaps: messages may have been missed. */
+  onGap(listener: () => void): void {
+    this.#onGap.add(listener)
+  }
+
+  /** Registers the one listener of signs of life of others. */
+  onHeard(listener: (node: string) => void): void {
+    this.#onHeard = listener
+  }
+
+  /** Begins to listen. */
+  start(): void {
+    this.#channel.subscribe(this.#onMessage, this.#onGapOfChannel)
+  }
+
+  /** @throws {ChannelUnavailableError} (rejects) when it cannot be told, or not in time. */
+  async send(kind: string, body: unknown): Promise<void> {
+    if (this.#isClosed) throw channelErrors.closed()
+    this.#sequence += 1
+    const message = seal(this.keys, { node: this.node, sequence: this.#sequence, at: Date.now(), kind, body })
+    // Somebody else's Channel may never answer.
+    await this.#calls.within(() => this.#channel.publish(message))
+  }
+
+  /** Tells that something is wrong, at most once a minute, whoever is to blame and however often. */
+  fault(error: Error): void {
+    const now = performance.now()
+    if (this.#isClosed || now - this.#faultAt < faultPauseMs) return
+    this.#faultAt = now
+    this.#onFault(error)
+  }
+
+  /** Closes the channel, too. Never rejects. */
+  async close(): Promise<void> {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    await this.#calls
+      .within(() => this.#channel.close())
+      .catch((error: unknown) => {
+        this.#onFault(asChannelError(error))
+      })
+    this.#calls.close()
+  }
+
+  readonly #onMessage = (message: string): void => {
+    if (this.#isClosed) return
+    const envelope = open(this.keys, message)
+    if (typeof envelope === 'string') {
+      this.fault(new Error(`A message on the channel is dropped: it is ${envelope}.`))
+      return
+    }
+    // Some channels tell the sender, too.
+    if (envelope.node === this.node) return
+    const verdict = this.#window.accept(envelope, Date.now())
+    if (verdict === 'new') {
+      this.#onHeard(envelope.node)
+      this.#listeners.get(envelope.kind)?.(envelope.body, envelope)
+    } else this.#onStale(verdict)
+  }
+
+  #onStale(verdict: 'old' | 'again'): void {
+    this.fault(
+      new Error(
+        verdict === 'again'
+          ? 'A message on the channel is dropped: it has been told before.'
+          : 'A message on the channel is dropped: it is more than a minute old, or the clocks of two processes differ.',
+      ),
+    )
+    const now = performance.now()
+    if (verdict === 'again' || now - this.#oldAt < oldPauseMs) return
+    // This process, or another, has been stopped for a while: what it should have heard, it has missed.
+    this.#oldAt = now
+    this.#onGapOfChannel()
+  }
+
+  readonly #onGapOfChannel = (): void => {
+    if (!this.#isClosed) for (const listener of this.#onGap) listener()
+  }
+}

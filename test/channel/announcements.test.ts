@@ -1,0 +1,193 @@
+import { randomUUID } from 'node:crypto'
+import { once } from 'node:events'
+import type { AddressInfo } from 'node:net'
+import session, { MemoryStore, type Store } from 'express-session'
+import express from 'express'
+import { describe, expect, it } from 'vitest'
+import { announceChanges } from '../../src/channel/announce-changes.js'
+import { AnnouncedStore } from '../../src/channel/announced-store.js'
+import { Announcer } from '../../src/channel/announcer.js'
+import { ProcessGroup } from '../../src/channel/process-group.js'
+import { atEnd } from '../support/at-end.js'
+import { recordOf } from '../store/live-store-suite.js'
+import { createHub, type Hub } from './memory-channel.js'
+
+/** One process with a store: what the others tell of the sessions that it watches. */
+function process(hub: Hub, watched: readonly string[] = [], store: Store = new MemoryStore(), secrets = ['a secret']) {
+  const { channel, member, gap } = hub.connect()
+  const faults: Error[] = []
+  const group = new ProcessGroup({ channel, secrets, onFault: (error) => faults.push(error) })
+  const live = new AnnouncedStore(store)
+  const reports: (string | undefined)[] = []
+  live.onChange((sessionID) => {
+    reports.push(sessionID)
+  })
+  live.onStoreCall(() => undefined)
+  live.listenTo(group.bus)
+  for (const sessionID of watched) live.watch(sessionID)
+  const announcer = new Announcer(store, group.bus)
+  group.join()
+  atEnd(async () => {
+    announcer.close()
+    await live.close()
+    await group.close()
+  })
+  return { store, live, reports, member, gap, faults, channel, group }
+}
+
+const set = (store: Store, sessionID: string, data = {}) =>
+  new Promise((resolve) => store.set(sessionID, recordOf(data), resolve))
+const destroy = (store: Store, sessionID: string) => new Promise((resolve) => store.destroy(sessionID, resolve))
+const turns = () => new Promise((resolve) => setTimeout(resolve, 30))
+
+async function settled(...processes: { reports: unknown[] }[]) {
+  await turns()
+  // Every opening is a gap.
+  for (const { reports } of processes) reports.splice(0)
+}
+
+describe('announcements of changes', () => {
+  it('make the other processes look at a session that this one has set or destroyed, and at no other', async () => {
+    const hub = createHub()
+    const [one, two] = [process(hub, ['a', 'b']), process(hub, ['a', 'b'])]
+    await settled(one, two)
+    await set(one.store, 'a')
+    await expect.poll(() => two.reports).toEqual(['a'])
+    await destroy(one.store, 'b')
+    await expect.poll(() => two.reports).toEqual(['a', 'b'])
+    await set(one.store, 'nobody watches it')
+    await turns()
+    expect(two.reports).toEqual(['a', 'b'])
+    expect(one.reports).toEqual([])
+  })
+
+  it('say that all are to be looked at when the store is cleared, and after a gap', async () => {
+    const hub = createHub()
+    const [one, two] = [process(hub), process(hub)]
+    await settled(one, two)
+    await new Promise((resolve) => one.store.clear?.(resolve))
+    await expect.poll(() => two.reports).toEqual([undefined])
+    two.gap()
+    expect(two.reports).toEqual([undefined, undefined])
+  })
+
+  it('are not made of a touch', async () => {
+    const hub = createHub()
+    const [one, two] = [process(hub), process(hub, ['a'])]
+    await set(one.store, 'a')
+    await settled(one, two)
+    await new Promise<void>((resolve) => one.store.touch?.('a', recordOf({}), () => resolve()))
+    await turns()
+    expect(two.reports).toEqual([])
+  })
+
+  it('hold no session ID and none of its data, and a burst of 1,000 fits into a few messages', async () => {
+    const hub = createHub()
+    const ids = Array.from({ length: 1_000 }, () => randomUUID())
+    const [one, two] = [process(hub), process(hub, ids)]
+    await settled(one, two)
+    const before = hub.traffic.length
+    await Promise.all(ids.map((id) => set(one.store, id, { user: 'ada-lovelace' })))
+    await expect.poll(() => new Set(two.reports)).toEqual(new Set(ids))
+    expect(hub.traffic.length - before).toBeLessThan(10)
+    expect(Math.max(...hub.traffic.map(({ length }) => length))).toBeLessThan(8_000)
+    const traffic = hub.traffic.join('\n')
+    expect(traffic).not.toContain('ada-lovelace')
+    expect(ids.filter((id) => traffic.includes(id))).toEqual([])
+  })
+
+  it('are told later where they cannot be told at once, and are a fault then', async () => {
+    const hub = createHub()
+    const [one, two] = [process(hub), process(hub, ['a'])]
+    await settled(one, two)
+    one.member.isCut = true
+    await destroy(one.store, 'a')
+    await expect.poll(() => one.faults.length).toBe(1)
+    one.member.isCut = false
+    await expect.poll(() => two.reports).toEqual(['a'])
+  })
+
+  it('are understood by a process whose first secret is another one', async () => {
+    const hub = createHub()
+    const one = process(hub, [], new MemoryStore(), ['new', 'old'])
+    const two = process(hub, ['a', 'b'], new MemoryStore(), ['old', 'new'])
+    await settled(one, two)
+    await destroy(one.store, 'a')
+    await expect.poll(() => two.reports).toEqual(['a'])
+    two.live.unwatch('b')
+    two.live.watch('c')
+    for (const id of ['b', 'c']) await destroy(one.store, id)
+    await expect.poll(() => two.reports).toEqual(['a', 'c'])
+  })
+
+  it('are not made of a login, which no other process can know yet, but of all that follows', async () => {
+    const hub = createHub()
+    const store = new MemoryStore()
+    process(hub, [], store)
+    const app = express()
+    app.use(session({ store, secret: 'a secret', resave: false, saveUninitialized: false }))
+    app.post('/login', (request, response) => {
+      Object.assign(request.session, { user: 'ada' })
+      response.end()
+    })
+    app.post('/change', (request, response) => {
+      Object.assign(request.session, { at: Math.random() })
+      response.end()
+    })
+    app.post('/twice', (request, response) => {
+      Object.assign(request.session, { user: 'ada' })
+      request.session.save(() => {
+        Object.assign(request.session, { role: 'admin' })
+        response.end()
+      })
+    })
+    const server = app.listen(0, '127.0.0.1')
+    atEnd(() => server.close())
+    await once(server, 'listening')
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+    const announced = () => hub.traffic.filter((message) => message.includes('"changed"')).length
+    const login = await fetch(`${url}/login`, { method: 'POST' })
+    await login.text()
+    await turns()
+    expect(announced()).toBe(0)
+    const cookie = login.headers.get('set-cookie')!.split(';')[0]!
+    await fetch(`${url}/change`, { method: 'POST', headers: { cookie } })
+    await expect.poll(announced).toBe(1)
+    await fetch(`${url}/twice`, { method: 'POST' })
+    await expect.poll(announced).toBe(2)
+  })
+})
+
+describe('announceChanges', () => {
+  it('tells for a process without a bridge, until it is undone', async () => {
+    const hub = createHub()
+    const two = process(hub, ['a', 'b'])
+    await settled(two)
+    const store = new MemoryStore()
+    const original = store.destroy
+    const { channel } = hub.connect()
+    const undo = announceChanges(store, { secret: ['a secret', 'an old one'], channel })
+    await destroy(store, 'a')
+    await expect.poll(() => two.reports).toEqual(['a'])
+    undo()
+    expect(store.destroy).toBe(original)
+    await destroy(store, 'b')
+    await turns()
+    expect(two.reports).toEqual(['a'])
+  })
+
+  it('throws a TypeError that names what is wrong', () => {
+    const { channel } = createHub().connect()
+    const store = new MemoryStore()
+    const call =
+      (...args: unknown[]) =>
+      () =>
+        announceChanges(...(args as unknown as Parameters<typeof announceChanges>))
+    expect(call(undefined, { secret: 's', channel })).toThrow(/the store must be/)
+    expect(call(store, { secret: '', channel })).toThrow(/`secret` is required/)
+    expect(call(store, { secret: 's' })).toThrow(/`channel` has no method/)
+    expect(call(store, { secret: 's', channel: {} })).toThrow(/`channel` has no method `publish`/)
+    expect(call(store, { secret: 's', channel, nam: 1 })).toThrow(/option `nam` is unknown/)
+    expect(call(store)).toThrow(TypeError)
+  })
+})
