@@ -6,7 +6,7 @@ import type { SessionData } from 'express-session'
 import { StoreUnavailableError } from '../errors.js'
 import { assertDurationMs, assertKnown } from '../internal/option-checks.js'
 import { asStoreError, CallTimeouts } from '../internal/call-timeouts.js'
-import { inflate } from '../store/hydrate-session.js'
+import { hydrateSession } from '../store/hydrate-session.js'
 import type { LiveStore, ReplaceResult, StoredSession } from '../store/live-store.js'
 import { draftOf, type SessionSnapshot } from '../store/snapshot.js'
 import { observeStoreCalls, type StoreCall } from '../store/store-calls.js'
@@ -133,7 +133,7 @@ class RedisLiveStore implements LiveStore {
     if (!(stored instanceof RedisSession)) return 'gone'
     const { disableTTL, disableTouch } = this.#store
     if (disableTTL || disableTouch) return 'touched'
-    const seconds = secondsToLive(this.#store, inflate(this.#store, sessionID, stored.snapshot).touch())
+    const seconds = secondsToLive(this.#store, hydrateSession(this.#store, sessionID, stored.snapshot).touch())
     return (await this.#writer.expire(this.#keyOf(sessionID), seconds)) ? 'touched' : 'gone'
   }
 
@@ -207,7 +207,7 @@ class RedisLiveStore implements LiveStore {
   #textOf(sessionID: string, expected: RedisSession, next: SessionData): string {
     const draft = draftOf(next as unknown as SessionSnapshot)
     draft.cookie.expires = expected.snapshot.cookie.expires
-    return this.#store.serializer.stringify(inflate(this.#store, sessionID, draft))
+    return this.#store.serializer.stringify(hydrateSession(this.#store, sessionID, draft))
   }
 
   #keyOf(sessionID: string): string {

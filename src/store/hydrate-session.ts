@@ -3,10 +3,28 @@
  */
 import type { Session, SessionData, Store } from 'express-session'
 
+import { restoreOriginalValues } from './original-values.js'
 import { draftOf, type SessionSnapshot } from './snapshot.js'
 
-/** @throws {TypeError} for a record that cannot be a session. */
-export function inflate(store: Store, sessionID: string, record: SessionData | SessionSnapshot): Session & SessionData {
+/** A record as a store gave it, and its snapshot. */
+export interface ReadRecord {
+  readonly record: SessionData
+  readonly snapshot: SessionSnapshot
+}
+
+/**
+ * @param read what the store gave: fields that say the same in JSON are handed over as they were there
+ * @throws {TypeError} for a record that cannot be a session.
+ */
+export function hydrateSession(
+  store: Store,
+  sessionID: string,
+  record: SessionData | SessionSnapshot,
+  read?: ReadRecord,
+): Session & SessionData {
+  const { cookie, ...data } = draftOf(record as SessionSnapshot)
+  if (read !== undefined) restoreOriginalValues(data, read.snapshot, read.record)
   const request = { sessionID, sessionStore: store } as unknown as Parameters<Store['createSession']>[0]
-  return store.createSession(request, draftOf(record as SessionSnapshot) as unknown as SessionData)
+  // createSession makes a real Cookie of the plain one, in the object that it is given.
+  return store.createSession(request, { ...data, cookie } as unknown as SessionData)
 }

@@ -3,6 +3,7 @@
  */
 import type { Store } from 'express-session'
 
+import { warnOfFailure } from '../internal/warn-of-failure.js'
 import { observeMethod, type Method, type StoreCall, type StoreCallListener } from './observed-method.js'
 
 export type { StoreCall, StoreCallListener }
@@ -42,14 +43,8 @@ class StoreObserver {
         listener(call)
       } catch (error) {
         // Whoever has called the store must not get an exception that is ours.
-        warnOfFailure(error)
+        warnOfFailure("A listener of a session store's calls", error)
       }
     }
   }
-}
-
-/* Without the error's message, which may hold a session ID. */
-function warnOfFailure(error: unknown): void {
-  const name = error instanceof Error ? error.name : typeof error
-  process.emitWarning(`A listener of a session store's calls threw (${name}).`, { type: 'SessionBridgeWarning' })
 }

@@ -186,20 +186,6 @@ describe('touch() on any store', () => {
     expect(store.data.size).toBe(0)
   })
 
-  it('leaves a store alone that has no touch', async () => {
-    const set = vi.fn()
-    class Bare extends Store {
-      override get = (_id: string, callback: (error: unknown, session?: SessionData) => void): void => {
-        callback(null, record({}, 60_000))
-      }
-      override set = set
-      override destroy = (): void => undefined
-    }
-    const { live } = liveOn(new Bare())
-    expect(await live.touch('id')).toBe('touched')
-    expect(set).not.toHaveBeenCalled()
-  })
-
   it('brings nobody back who went while its read was on the way', async () => {
     const { store, hold } = gatedStore(new MemoryStore())
     const { live } = liveOn(store)

@@ -1,0 +1,222 @@
+import { MemoryStore, type SessionData, type Store } from 'express-session'
+import { describe, expect, it, vi } from 'vitest'
+import { StoreUnavailableError } from 'ws-session-bridge'
+import { ExpressStore } from '../../src/store/express-store.js'
+import { done, record, rest, startBridge, stopClocks } from '../live/bound.js'
+import { TtlStore } from '../live/ttl-store.js'
+import { atEnd } from '../support/at-end.js'
+import { gatedStore } from '../support/gate.js'
+import { DocumentStore, ReadingTouchStore, withoutTouch } from './database-stores.js'
+
+function liveOn<S extends Store>(store: S, timeoutMs?: number) {
+  const live = new ExpressStore(store, timeoutMs)
+  atEnd(() => live.close())
+  return { store, live }
+}
+
+const admin = (): SessionData => record({ user: 'ada', role: 'admin' })
+
+describe('a logout while a touch is on its way', () => {
+  it('is not undone by a store whose touch reads the session and writes it back', async () => {
+    for (let turns = 0; turns < 16; turns += 1) {
+      const { store, live } = liveOn(new ReadingTouchStore())
+      store.data.set('id', record({}, 60_000))
+      const touching = live.touch('id')
+      await rest(turns)
+      await done((callback) => store.destroy('id', callback))
+      await touching
+      await rest()
+      expect(store.data.size).toBe(0)
+    }
+  })
+
+  it('makes the touch answer that the session is gone', async () => {
+    const { store, hold } = gatedStore(new DocumentStore())
+    const { live } = liveOn(store)
+    store.data.set('id', record({}, 60_000))
+    const gate = hold('touch')
+    const touching = live.touch('id')
+    await gate.arrived
+    await done((callback) => store.destroy('id', callback))
+    gate.open()
+    expect(await touching).toBe('gone')
+    expect(await live.get('id')).toBeUndefined()
+  })
+
+  it('is not undone by a store without touch, where the session is written', async () => {
+    const { store, hold } = gatedStore(withoutTouch(new DocumentStore()))
+    const { live } = liveOn(store)
+    store.data.set('id', record({}, 60_000))
+    const gate = hold('set')
+    const touching = live.touch('id')
+    await gate.arrived
+    await done((callback) => store.destroy('id', callback))
+    gate.open()
+    expect(await touching).toBe('gone')
+    expect(store.data.size).toBe(0)
+  })
+})
+
+describe('touches by HTTP while an update is on its way', () => {
+  it('do not make it start again', async () => {
+    const { store, hold } = gatedStore(new DocumentStore())
+    const { live } = liveOn(store)
+    store.data.set('id', record({ user: 'ada' }, 60_000))
+    const held = await live.get('id')
+    const get = vi.spyOn(store, 'get')
+    const gate = hold('get', 'answer')
+    const replacing = live.replace('id', held!, admin())
+    await gate.arrived
+    const touchGate = hold('touch')
+    store.touch('id', record({ user: 'ada' }, 60_000), () => undefined)
+    await touchGate.arrived
+    gate.open()
+    expect(await replacing).toHaveProperty('replaced')
+    expect(get).toHaveBeenCalledOnce()
+    touchGate.open()
+  })
+
+  it('are waited for once where they were in flight before it, or they would undo it', async () => {
+    const { store, live } = liveOn(new ReadingTouchStore())
+    store.data.set('id', record({ user: 'ada' }, 60_000))
+    const held = await live.get('id')
+    const touched = done((callback) => store.touch('id', record({ user: 'ada' }, 60_000), callback))
+    expect(await live.replace('id', held!, admin())).toHaveProperty('replaced')
+    await touched
+    expect(store.data.get('id')).toMatchObject({ role: 'admin' })
+  })
+
+  it('let it through on a store that always has one in flight', async () => {
+    const { store, live } = liveOn(new ReadingTouchStore())
+    store.data.set('id', record({ user: 'ada' }, 60_000))
+    let stopped = false
+    const get = async () => {
+      while (!stopped) await done((callback) => store.touch('id', record({}, 60_000), callback))
+    }
+    const gets = Array.from({ length: 12 }, get)
+    const held = await live.get('id')
+    expect(await live.replace('id', held!, admin())).toHaveProperty('replaced')
+    stopped = true
+    await Promise.all(gets)
+  })
+})
+
+describe('an own touch and an own update of one session', () => {
+  it('take turns, so that a touch that reads and writes back undoes no update', async () => {
+    for (let turns = 0; turns < 16; turns += 1) {
+      const { store, live } = liveOn(new ReadingTouchStore())
+      store.data.set('id', record({ user: 'ada' }, 60_000))
+      const held = await live.get('id')
+      const touching = live.touch('id')
+      await rest(turns)
+      const [replaced, touched] = await Promise.all([live.replace('id', held!, admin()), touching, live.touch('id')])
+      expect([replaced, touched]).toEqual([
+        expect.objectContaining({ replaced: expect.anything() as unknown }),
+        'touched',
+      ])
+      expect(store.data.get('id')).toMatchObject({ role: 'admin' })
+    }
+  })
+})
+
+describe('an update whose time has passed', () => {
+  it('is rejected, reads no more and writes nothing, though others write all the time', async () => {
+    const { store, live } = liveOn(new DocumentStore(), 50)
+    store.data.set('id', record({ user: 'ada' }))
+    const held = await live.get('id')
+    const original = store.get.bind(store)
+    // Each read is overtaken by a write.
+    const get = vi.spyOn(store, 'get').mockImplementation((sessionID, callback) => {
+      original(sessionID, (error, found) => {
+        store.set('id', record({ user: 'ada' }), () => callback?.(error, found))
+      })
+    })
+    await expect(live.replace('id', held!, admin())).rejects.toBeInstanceOf(StoreUnavailableError)
+    await rest()
+    const reads = get.mock.calls.length
+    await rest(50)
+    expect(get.mock.calls.length).toBe(reads)
+    expect(store.data.get('id')).not.toHaveProperty('role')
+  })
+
+  it('holds up the next one no longer than its own time, and writes nothing when its read is answered after all', async () => {
+    const { store, hold } = gatedStore(new DocumentStore())
+    const { live } = liveOn(store, 30)
+    store.data.set('id', record({ user: 'ada' }))
+    const held = await live.get('id')
+    const gate = hold('get')
+    await expect(live.replace('id', held!, record({ user: 'eve' }))).rejects.toBeInstanceOf(StoreUnavailableError)
+    expect(await live.replace('id', held!, admin())).toHaveProperty('replaced')
+    gate.open()
+    await rest()
+    expect(store.data.get('id')).toMatchObject({ user: 'ada', role: 'admin' })
+  })
+})
+
+describe('an expiry that this process has put off', () => {
+  it('is known until a second after it, since some stores keep whole seconds', async () => {
+    const turn = stopClocks()
+    const { store, live } = liveOn(new TtlStore())
+    store.set('id', record({}, 10_000))
+    live.watch('id')
+    const json = JSON.stringify(record({}, 10_000))
+    await done((callback) => store.touch('id', record({}, 20_000), callback))
+    const date = Date.now() + 20_000
+    // It rounds up: the session is there a while after its date.
+    store.data.set('id', { json, expiresAt: date + 5_000 })
+    expect((await live.get('id'))?.expiresAt).toBe(date)
+    await turn(20_000)
+    const kept = (await live.get('id'))?.expiresAt ?? 0
+    expect(kept).toBeGreaterThanOrEqual(date + 1_000)
+    expect(kept).toBeLessThan(date + 1_500)
+    await turn(kept - Date.now())
+    expect((await live.get('id'))?.expiresAt).toBeUndefined()
+  })
+
+  it('ends a socket within two seconds of it on such a store', async () => {
+    const turn = stopClocks()
+    const store = new TtlStore()
+    store.set('id', record({ user: 'ada' }, 10_000))
+    const { bind } = startBridge({ store, keepAlive: 'never', revalidateMs: 3_600_000 })
+    const { context } = await bind('id')
+    await done((callback) => store.touch('id', record({ user: 'ada' }, 20_000), callback))
+    store.data.get('id')!.expiresAt += 700
+    await turn(19_900, 500)
+    expect(context.ended).toBeUndefined()
+    await turn(2_000, 500)
+    expect(context.ended).toEqual({ reason: 'expired', code: 4401 })
+  })
+})
+
+describe('ENOENT', () => {
+  it.each([
+    ['of a file means no session', { code: 'ENOENT', syscall: 'open' }, undefined],
+    ['of nothing in particular means no session', { code: 'ENOENT' }, undefined],
+    ['of a Unix socket is a store that failed', { code: 'ENOENT', syscall: 'connect' }, StoreUnavailableError],
+    ['of a program that cannot start is one, too', { code: 'ENOENT', syscall: 'spawn sqlite3' }, StoreUnavailableError],
+  ])('%s', async (_what, properties, failure) => {
+    const store = new MemoryStore()
+    store.get = (_id, callback) => callback(Object.assign(new Error('ENOENT'), properties))
+    const { live } = liveOn(store)
+    if (failure === undefined) expect(await live.get('id')).toBeUndefined()
+    else await expect(live.get('id')).rejects.toBeInstanceOf(failure)
+  })
+})
+
+describe('a store with many bridges', () => {
+  it('has one listener for all of them, and none when they have closed', async () => {
+    const warnings = vi.spyOn(process, 'emitWarning')
+    const store = new MemoryStore()
+    const before = store.listenerCount('connect')
+    const bridges = Array.from({ length: 12 }, () => startBridge({ store }))
+    expect(store.listenerCount('connect') - before).toBe(1)
+    expect(store.listenerCount('disconnect')).toBe(1)
+    expect(warnings).not.toHaveBeenCalled()
+    store.emit('disconnect')
+    for (const { bridge } of bridges) await expect(bridge.load('id')).rejects.toThrow(StoreUnavailableError)
+    store.emit('connect')
+    for (const { bridge } of bridges) expect(await bridge.load('id')).toBeUndefined()
+    await Promise.all(bridges.map(({ bridge }) => bridge.close()))
+    expect(store.listenerCount('connect')).toBe(before)
+  })
+})
