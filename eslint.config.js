@@ -74,6 +74,7 @@ export default defineConfig(
     files: ['scripts/*.js', 'typedoc.config.js'],
     languageOptions: { globals: { URL: 'readonly', console: 'readonly', process: 'readonly' } },
   },
+  { files: ['test/matrix/beside/*.js'], languageOptions: { globals: { process: 'readonly' } } },
   {
     files: ['test/{consumers,migration}/**/*.ts'],
     rules: {

@@ -57,7 +57,8 @@ export async function startBalancer(
   return { host: `localhost:${port}`, ca: cert }
 }
 
-async function listens(port: number): Promise<void> {
+/** Resolves when something accepts connections on the port. */
+export async function listens(port: number): Promise<void> {
   for (;;) {
     const socket = connect(port, '127.0.0.1')
     try {
