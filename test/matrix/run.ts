@@ -6,6 +6,7 @@ import { join, resolve } from 'node:path'
 import { tellCounts } from '../support/counts.js'
 import { installNodes, type Node } from './nodes.js'
 import { compilers, newUser, pack, tryDoors, tryStart, tryTypes } from './package.js'
+import { tryRuntimes, trySharedServers } from './parties.js'
 import { described, installPeers, type Peers } from './peers.js'
 import { projectWith, runSuite } from './suite.js'
 
@@ -49,8 +50,7 @@ function pairs(nodes: readonly Node[], oldest: Peers, newest: Peers): Pair[] {
   return [{ node: lowest, peers: oldest }, ...withNewest.map((node) => ({ node, peers: newest }))]
 }
 
-async function tryPackage(all: readonly Pair[], ages: readonly Peers[]): Promise<void> {
-  const tarball = await pack(root, folder)
+async function tryPackage(tarball: string, all: readonly Pair[], ages: readonly Peers[]): Promise<void> {
   for (const peers of ages) {
     const user = await newUser(root, join(folder, `user-${peers.age}`), tarball, peers)
     for (const { node } of all.filter((pair) => pair.peers === peers)) {
@@ -103,7 +103,10 @@ try {
   console.log(`Node ${nodes.map(({ version }) => version).join(', ')}; the lowest has the oldest peers\n`)
   const all = pairs(nodes, oldest, newest)
   await trySuites(all)
-  await tryPackage(all, [oldest, newest])
+  const tarball = await pack(root, folder)
+  await tryPackage(tarball, all, [oldest, newest])
+  await tryRuntimes(folder, join(folder, 'user-newest'), row)
+  await trySharedServers(root, folder, tarball, row)
 } catch (failure) {
   rows.push({ what: 'the matrix itself', on: '', outcome: 'FAILED', seconds: 0, failure })
 } finally {
