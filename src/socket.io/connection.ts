@@ -4,6 +4,7 @@
 import type { EventEmitter } from 'node:events'
 
 import type { AnonymousConnection } from '../live/anonymous.js'
+import type { HoldableConnection } from '../live/connection.js'
 import type { SessionContext } from '../live/session-context.js'
 import { CloseCode } from '../refusals.js'
 import type { EngineSocket, IoSocket, RawWebSocket } from './internals.js'
@@ -14,13 +15,18 @@ const comesBack: ReadonlySet<number> = new Set([CloseCode.shutdown, CloseCode.un
 /** What Engine.IO's socket tells of what the client has sent. */
 const inbound: ReadonlySet<string | symbol> = new Set(['packet', 'data', 'message'])
 
+/** More messages than that are not held: such a connection is cut. */
+const maxHeld = 1_000
+
 /** One connection: with any transport, and with sockets in any number of namespaces. */
-export class Connection implements AnonymousConnection {
+export class Connection implements AnonymousConnection, HoldableConnection {
   /** Undefined for an anonymous one. */
   readonly context: SessionContext | undefined
   /** Its sockets that are connected to a namespace. */
   readonly sockets = new Set<IoSocket>()
   readonly #conn: EngineSocket
+  readonly #held: (() => void)[] = []
+  #isHeld = false
   #onMessage: (() => void) | undefined
   #isHandedOver = false
   #isShut = false
@@ -30,7 +36,7 @@ export class Connection implements AnonymousConnection {
   constructor(conn: EngineSocket, context: SessionContext | undefined) {
     this.#conn = conn
     this.context = context
-    this.#shutGateAtEnd()
+    this.#guardEvents()
     queueMicrotask(() => {
       this.#isHandedOver = true
       if (this.#closing !== undefined) this.#finish(this.#closing)
@@ -53,6 +59,15 @@ export class Connection implements AnonymousConnection {
     return ended !== undefined && ended.reason !== 'closed' && !comesBack.has(ended.code)
   }
 
+  /** Runs what takes a message to a handler: now, or when the connection is released, or never. */
+  deliver(run: () => void): void {
+    if (this.isOver) return
+    if (!this.#isHeld) return run()
+    this.#held.push(run)
+    // A client that polls cannot be paused.
+    if (this.#held.length > maxHeld) this.terminate()
+  }
+
   /** For what a client does that is more than being connected. */
   tellMessage(): void {
     this.#onMessage?.()
@@ -70,7 +85,21 @@ export class Connection implements AnonymousConnection {
 
   // What the bridge calls -------------------------------------------------------------------------------------------
 
+  hold(): void {
+    if (this.#isHeld || this.isOver) return
+    this.#isHeld = true
+    this.#conn.transport.socket?.pause?.()
+  }
+
+  release(): void {
+    this.#isHeld = false
+    // One of them may cause the connection to be held again, or ended.
+    for (let run = this.#nextHeld(); run !== undefined; run = this.#nextHeld()) runWithoutThrowing(run)
+    this.#resume()
+  }
+
   drop(): void {
+    this.#held.length = 0
     this.#isShut = true
   }
 
@@ -118,17 +147,41 @@ export class Connection implements AnonymousConnection {
   }
 
   /* For whoever listens to Engine.IO's socket itself, Socket.IO included. */
-  #shutGateAtEnd(): void {
+  #guardEvents(): void {
     const conn = this.#conn
     const emit: EventEmitter['emit'] = conn.emit.bind(conn)
-    const gated = (event: string | symbol, ...args: unknown[]): boolean =>
-      (!this.isOver || !inbound.has(event)) && emit(event, ...args)
-    Object.defineProperty(conn, 'emit', { value: gated, configurable: true, writable: true })
+    const guarded = (event: string | symbol, ...args: unknown[]): boolean => {
+      if (!inbound.has(event)) return emit(event, ...args)
+      if (this.isOver) return false
+      if (!this.#isHeld) return emit(event, ...args)
+      this.deliver(() => emit(event, ...args))
+      return true
+    }
+    Object.defineProperty(conn, 'emit', { value: guarded, configurable: true, writable: true })
+  }
+
+  #nextHeld(): (() => void) | undefined {
+    return this.#isHeld ? undefined : this.#held.shift()
+  }
+
+  #resume(): void {
+    if (!this.#isHeld) this.#conn.transport.socket?.resume?.()
   }
 
   get #openWebSocket(): RawWebSocket | undefined {
     const ws = this.#conn.transport.socket
     return ws === undefined || ws.readyState === closed ? undefined : ws
+  }
+}
+
+/* What a listener throws is uncaught, as it is where nothing was held, and keeps back none of the other messages. */
+function runWithoutThrowing(run: () => void): void {
+  try {
+    run()
+  } catch (error) {
+    queueMicrotask(() => {
+      throw error
+    })
   }
 }
 

@@ -52,13 +52,20 @@ function shutGateAtEnd(socket: IoSocket, connection: Connection): void {
   let { connected } = socket
   const guards: Partial<IoSocket> = {
     _onpacket(packet) {
-      if (connection.isOver) return
-      if (eventTypes.has(packet.type)) connection.tellMessage()
-      onPacket(packet)
+      connection.deliver(() => {
+        if (eventTypes.has(packet.type)) connection.tellMessage()
+        onPacket(packet)
+      })
     },
     use(middleware) {
       return use((event, next) => {
-        if (!connection.isOver) middleware(event, next)
+        if (connection.isOver) return
+        // It may take its time, in which the session comes into doubt.
+        middleware(event, (error) => {
+          connection.deliver(() => {
+            next(error)
+          })
+        })
       })
     },
     _onclose(reason, description) {

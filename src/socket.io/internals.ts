@@ -10,13 +10,15 @@ export type AllowRequestAnswer = (message: string | null | undefined, success: b
 
 /** Engine.IO's server, `io.engine`. */
 export interface Engine extends EventEmitter {
-  readonly opts: { allowRequest?: AllowRequest | undefined }
+  readonly opts: { allowRequest?: AllowRequest | undefined; readonly cors?: unknown }
   /** The open connections by Engine.IO's session ID. */
   readonly clients: Readonly<Record<string, EngineSocket>>
   /** Not there before Engine.IO 6.5. */
   onWebTransportSession?: (session: { close(): void }) => unknown
-  /** Run for every request, in this order; `use` appends. */
+  /** Run for every request, in this order; `use` appends. Engine.IO's own, for option `cors`, is the first. */
   readonly middlewares: EngineMiddleware[]
+  /** Runs them, then calls back. */
+  _applyMiddlewares(request: EngineRequest, response: unknown, callback: (error?: Error) => void): void
 }
 
 export type EngineMiddleware = (request: EngineRequest, response: unknown, next: (error?: Error) => void) => void
@@ -46,6 +48,8 @@ export interface EngineTransport {
 export interface RawWebSocket {
   readonly readyState: number
   terminate?(): void
+  pause?(): void
+  resume?(): void
   once(event: 'close', listener: () => void): unknown
 }
 
@@ -104,11 +108,12 @@ export function asIoServer(io: unknown): IoServer {
 
 /** @throws {TypeError} for an engine that cannot be asked who may connect. */
 export function assertEngine(engine: Engine): void {
-  if (engine.constructor.name === 'uServer') {
+  const { opts, clients, middlewares, _applyMiddlewares: applyMiddlewares } = engine as Partial<Engine>
+  // By what it has, not by its class' name, which a minifier changes: uWebSockets.js makes the WebSockets itself.
+  if (typeof opts === 'object' && typeof (engine as { onWebSocket?: unknown }).onWebSocket !== 'function') {
     throw new TypeError('attachSocketIO: uWebSockets.js is not supported. Attach Socket.IO to an http server.')
   }
-  const { opts, clients, middlewares } = engine as Partial<Engine>
-  if (typeof opts !== 'object' || typeof clients !== 'object' || !Array.isArray(middlewares)) {
+  if (typeof opts !== 'object' || typeof clients !== 'object' || !Array.isArray(middlewares) || !applyMiddlewares) {
     throw new TypeError(
       'attachSocketIO: this engine is not supported. Use the one that comes with Socket.IO 4.6 or newer.',
     )

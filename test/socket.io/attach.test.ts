@@ -56,17 +56,21 @@ describe('attachSocketIO', () => {
   })
 
   it('throws a TypeError for an engine that it cannot guard, before or after', () => {
-    class uServer {
+    // As uServer of Engine.IO looks in a minified bundle.
+    class a {
       readonly opts = {}
+      readonly clients = {}
+      readonly middlewares = []
+      readonly _applyMiddlewares = vi.fn()
       readonly on = vi.fn()
     }
     const { bridge } = startBridge()
     const before = new Server()
-    before.bind(new uServer())
+    before.bind(new a())
     expect(() => attachSocketIO(bridge, before)).toThrow(/uWebSockets\.js is not supported/)
     const after = new Server()
     attachSocketIO(bridge, after)
-    expect(() => after.bind(new uServer())).toThrow(/uWebSockets\.js is not supported/)
+    expect(() => after.bind(new a())).toThrow(/uWebSockets\.js is not supported/)
     expect(() => after.bind({ on: vi.fn() })).toThrow(/this engine is not supported/)
   })
 

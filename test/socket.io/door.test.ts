@@ -1,8 +1,11 @@
 import { EventEmitter, once } from 'node:events'
 import type { Socket } from 'node:net'
-import { MemoryStore } from 'express-session'
-import type { ServerOptions, Socket as IoSocket } from 'socket.io'
+import session, { MemoryStore } from 'express-session'
+import { Server, type ServerOptions, type Socket as IoSocket } from 'socket.io'
 import { describe, expect, it, vi } from 'vitest'
+import { attachSocketIO } from 'ws-session-bridge/socket.io'
+import { startApp } from '../support/app.js'
+import { atEnd } from '../support/at-end.js'
 import { createGate, gatedStore } from '../support/gate.js'
 import { rawRequest, upgradeRequest } from '../support/raw-request.js'
 import { open, RefusedError } from '../support/client.js'
@@ -444,3 +447,53 @@ async function openWithHeaders(url: string, cookie: string): Promise<{ ws: strin
   ws.terminate()
   return { ws: response.headers['set-cookie'] }
 }
+
+describe('middlewares of the engine', () => {
+  const sessionOf = (request: unknown) => (request as { session?: { user?: string } }).session?.user
+
+  it('find request.session of the connection on every request, polls included, although they were there first', async () => {
+    const seen: unknown[] = []
+    const app = await startApp()
+    const io = new Server(app.server)
+    atEnd(() => io.engine.close())
+    io.engine.use((request: unknown, _response: unknown, next: () => void) => {
+      seen.push(sessionOf(request))
+      next()
+    })
+    attachSocketIO(app.bridge, io)
+    const cookie = await app.login('ada')
+    const sid = await openByPolling(app, cookie)
+    await poll(app, `&sid=${sid}`, { headers: { cookie }, method: 'POST', body: '40' })
+    await poll(app, `&sid=${sid}`, { headers: { cookie } })
+    expect(seen).toEqual(['ada', 'ada', 'ada'])
+  })
+
+  it('do not see a refused request, whose answer stays the same', async () => {
+    const app = await startIo()
+    const heard = vi.fn()
+    app.io.engine.use((_request: unknown, _response: unknown, next: (error: Error) => void) => {
+      heard()
+      next(new Error('Login sessions require session support.'))
+    })
+    expect(await poll(app, '')).toMatchObject({ status: 403, body: '{"code":4,"message":"Unauthorized"}' })
+    expect(app.refusals).toMatchObject([{ reason: 'no-cookie' }])
+    expect(heard).not.toHaveBeenCalled()
+  })
+
+  it('of express-session save no session that was logged out, with resave', async () => {
+    const app = await startApp({ session: { resave: true } })
+    const io = new Server(app.server)
+    atEnd(() => io.engine.close())
+    io.engine.use(session(app.sessionOptions))
+    attachSocketIO(app.bridge, io)
+    const cookie = await app.login('ada')
+    const sid = await openByPolling(app, cookie)
+    await poll(app, `&sid=${sid}`, { headers: { cookie }, method: 'POST', body: '40' })
+    await poll(app, `&sid=${sid}`, { headers: { cookie } })
+    const waiting = poll(app, `&sid=${sid}`, { headers: { cookie } })
+    await app.call('POST', '/logout', cookie)
+    await waiting
+    await rest()
+    expect(await app.bridge.load(app.bridge.readSessionID(cookie)!)).toBeUndefined()
+  })
+})
