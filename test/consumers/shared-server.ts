@@ -88,7 +88,7 @@ export function testSharedServer(party: string, join: Join): void {
       expect(faults).toEqual([])
     })
 
-    it('a forged cookie gets 401 from the bridge, and nothing from the other', async () => {
+    it('a forged cookie gets 401 from the bridge, and nothing from the other party', async () => {
       const { wsUrl, cookie, refusals, faults } = await startShared(join, { order })
       expect((await refused(`${wsUrl}/chat`, { cookie: forgedFrom(cookie) })).status).toBe(401)
       expect((await refused(`${wsUrl}/chat`)).status).toBe(401)
@@ -96,7 +96,7 @@ export function testSharedServer(party: string, join: Join): void {
       expect(faults).toEqual([])
     })
 
-    it('a path that is nobody’s gets 404 within handshakeTimeoutMs', async () => {
+    it('a path that no listener has gets 404 within handshakeTimeoutMs', async () => {
       const { wsUrl, cookie, refusals } = await startShared(join, { order })
       expect((await refused(`${wsUrl}/nowhere`, { cookie })).status).toBe(404)
       expect(refusals).toMatchObject([{ reason: 'not-found', status: 404 }])
