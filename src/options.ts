@@ -117,6 +117,8 @@ export interface ResolvedOptions {
   readonly requireOrigin: boolean
   readonly trustProxy: boolean
   readonly rolling: boolean
+  /** express-session's default, which undoes logouts. */
+  readonly resave: boolean
   /** Whether X-Forwarded-Proto is to be believed: express-session's `proxy`, or `trustProxy`. */
   readonly trustProto: boolean
   readonly live: LiveStore | undefined
@@ -174,6 +176,8 @@ export function resolveOptions(options: SessionBridgeOptions): ResolvedOptions {
     requireOrigin: flag('requireOrigin', options.requireOrigin),
     trustProxy: flag('trustProxy', options.trustProxy),
     rolling: Boolean(session.rolling),
+    // express-session, index.js: `opts.resave`, true where it is left out.
+    resave: session.resave !== false,
     trustProto: session.proxy === true || options.trustProxy === true,
     live: liveStoreOf(options.live),
     channel: channelOf(options.channel),

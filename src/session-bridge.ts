@@ -275,6 +275,8 @@ class Bridge extends EventEmitter<SessionBridgeEvents> implements SessionBridge<
       handshakeTimeoutMs: options.handshakeTimeoutMs,
       reports,
     })
+    // Not at once: nobody listens yet.
+    if (options.resave) setImmediate(() => reports.fault('session.resave', new Error(resaveFault)))
     adapterApis.set(this, this.#adapterDoor())
   }
 
@@ -307,6 +309,7 @@ class Bridge extends EventEmitter<SessionBridgeEvents> implements SessionBridge<
     if (!(context instanceof Context))
       throw new TypeError('bind: the context must come from authenticate() of this bridge.')
     this.#sessions.bind(context, connection)
+    this.#upgrader.bound(context)
   }
 
   contextOf(ws: WebSocket): SessionContext | undefined {
@@ -394,6 +397,10 @@ class Bridge extends EventEmitter<SessionBridgeEvents> implements SessionBridge<
     await Promise.all([this.#refused.gone(), this.#refusedByClose?.gone(), left])
   }
 }
+
+const resaveFault =
+  "Option `session.resave` is on, express-session's default: it saves at the end of each response the session that it loaded at its " +
+  'start, and so a request that is under way during a logout brings the session back. Set `resave: false`.'
 
 /* JavaScript hands on `request.headers.cookie` as it is: undefined where there is none. */
 function cookieHeaderOf(from: string | IncomingMessage | undefined): string | undefined {

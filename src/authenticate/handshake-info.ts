@@ -48,10 +48,13 @@ export function handshakeInfoOf(request: IncomingMessage & { originalUrl?: strin
   return Object.freeze(handshake)
 }
 
-/** Reads the address at the latest when the client closes its side: later the operating system does not know it any longer. */
+/**
+ * Reads the address at the latest when one side is closed, the client's ('end') or the server's ('finish'): once both are, the operating
+ * system no longer knows it.
+ */
 export function readAddressAtEnd(handshake: HandshakeInfo, socket: Duplex): void {
   handshakes.set(socket, handshake)
-  socket.once('end', readAddress)
+  socket.on('end', readAddress).on('finish', readAddress)
 }
 
 function readAddress(this: Duplex): void {

@@ -15,14 +15,23 @@ type SessionHolder = Parameters<Store['createSession']>[0]
 /** Everything else of the store (`all`, `length`, its events) is as it was. */
 export function createGuardedStore(store: Store, operations: SessionOperations): Store {
   const guard = new Guard(store, operations)
-  return new Proxy(store, {
+  const guarded = new Proxy(store, {
     get(target, name) {
-      if (Object.hasOwn(guard, name)) return guard[name as keyof Guard]
+      if (Object.hasOwn(guard, name)) return guard[name as Exclude<keyof Guard, 'adopt'>]
       const value: unknown = Reflect.get(target, name, target)
       // Bound to the store itself: its private fields are not to be had through a proxy.
       return typeof value === 'function' ? (value.bind(target) as unknown) : value
     },
   })
+  guards.set(guarded, guard)
+  return guarded
+}
+
+const guards = new WeakMap<Store, Guard>()
+
+/** A session that express-session has made, as it was then: from now on a save through the guarded store writes what has changed since. */
+export function adoptSession(guarded: Store, session: object, loaded: SessionSnapshot): void {
+  guards.get(guarded)?.adopt(session, loaded)
 }
 
 class Guard {
@@ -35,6 +44,10 @@ class Guard {
   constructor(store: Store, operations: SessionOperations) {
     this.#store = store
     this.#operations = operations
+  }
+
+  adopt(session: object, loaded: SessionSnapshot): void {
+    this.#bases.set(session, loaded)
   }
 
   readonly get = (sessionID: string, callback: Callback<SessionData>): void => {

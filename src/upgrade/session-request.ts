@@ -8,6 +8,7 @@ import type { Session, SessionData, Store } from 'express-session'
 import { createPrivateSlot } from '../internal/private-slot.js'
 import type { SessionContext } from '../live/session-context.js'
 import { draftOf } from '../store/snapshot.js'
+import { adoptSession } from './guarded-store.js'
 
 /** An upgrade request with what express-session would have put on it. */
 export interface SessionRequest extends IncomingMessage {
@@ -51,4 +52,27 @@ export function putSessionOn(
   put.sessionID = context.sessionID
   put.sessionStore = store
   Object.defineProperty(request, 'session', lazySession)
+}
+
+/** The requests of contexts from `authenticate()`, until they are bound. Weak: nothing in a context keeps a request alive. */
+const requests = createPrivateSlot<SessionContext, WeakRef<IncomingMessage>>()
+
+/** To be called where a request is authenticated and left as it is. */
+export function rememberRequest(context: SessionContext, request: IncomingMessage): void {
+  requests.set(context, new WeakRef(request))
+}
+
+/**
+ * To be called when such a context is bound. Its response ends with the session, and express-session would then, with `resave`, save
+ * the session that it has loaded for it: after a logout that would bring it back. Through the guarded store it does not.
+ */
+export function guardBoundRequest(context: SessionContext, store: Store): void {
+  const request = requests.get(context)?.deref() as SessionRequest | undefined
+  if (request === undefined || !Object.isExtensible(request)) return
+  const { session } = request as Partial<SessionRequest>
+  if (session === undefined) return putSessionOn(request, context, store)
+  // A login of the same request may have given it another session.
+  if (session.id !== context.sessionID) return
+  request.sessionStore = store
+  adoptSession(store, session, context.session)
 }

@@ -31,7 +31,7 @@ import type { PendingUpgrades } from './pending-upgrades.js'
 import type { CloseRefusals } from './refuse-with-close.js'
 import type { StatusRefusals } from './refuse-with-status.js'
 import { renewedCookie, type RenewalRules } from './renewed-cookie.js'
-import { putSessionOn, type SessionRequest } from './session-request.js'
+import { guardBoundRequest, putSessionOn, rememberRequest, type SessionRequest } from './session-request.js'
 import { SharedServerFaults } from './shared-server-faults.js'
 import { leaveErrorsToWs } from './survive-errors.js'
 import { stopWatching, UnansweredUpgrades } from './unanswered-upgrades.js'
@@ -126,6 +126,7 @@ export class UpgradeHandler {
     this.watch(request)
     const result = await this.#authenticate(request, undefined)
     this.#unanswered.restart(request)
+    if (result !== 'anonymous' && !('reason' in result)) rememberRequest(result.context, request)
     return this.#verdictOf(result, request)
   }
 
@@ -137,6 +138,11 @@ export class UpgradeHandler {
     if (result === 'anonymous' || 'reason' in result) return { verdict, setCookie: undefined }
     putSessionOn(request, result.context, this.#deps.requestStore)
     return { verdict, setCookie: this.#renewedCookie(result, request) }
+  }
+
+  /** A context from `authenticate()` is bound to a connection. */
+  bound(context: SessionContext): void {
+    guardBoundRequest(context, this.#deps.requestStore)
   }
 
   /** Whether a later request of such a connection comes from the same session. What does not is told as a refusal. */

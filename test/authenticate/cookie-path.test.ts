@@ -1,9 +1,10 @@
 import type { IncomingMessage } from 'node:http'
-import { Router } from 'express'
+import { Router, type Request as ExpressRequest } from 'express'
 import type { CookieOptions } from 'express-session'
 import { describe, expect, it, vi } from 'vitest'
 import { createSessionBridge, type Verdict } from 'ws-session-bridge'
 import { startApp } from '../support/app.js'
+import { atEnd } from '../support/at-end.js'
 import { AskedStore, createExpressReader } from './express-reader.js'
 import { requestWith } from './request.js'
 import { statusOf } from './status.js'
@@ -85,6 +86,42 @@ describe('cookie, a function of the request', () => {
     await statusOf(app, { host: 'admin.test', cookie: app.bridge.signedCookie('id') })
     expect(app.refusals.map(({ reason }) => reason)).toEqual(['no-session', 'no-cookie'])
     expect(cookie.mock.calls[0]?.[0]).toMatchObject({ url: '/ws', headers: { upgrade: 'websocket' } })
+  })
+
+  it.each(['an upgrade', 'an Express request'])('finds what Express gives a request, on %s', async (what) => {
+    const seen: unknown[] = []
+    const cookie = (request: ExpressRequest) => {
+      const { hostname, protocol, secure, ip, path, query, originalUrl } = request
+      seen.push({ hostname, protocol, secure, ip, path, query: { ...query }, originalUrl })
+      seen.push([request.get('Host'), request.header('REFERER')])
+      return {}
+    }
+    const app = await startApp({ bridge: { trustProxy: true } })
+    const bridge = createSessionBridge({ session: { ...app.sessionOptions, cookie: cookie as never } })
+    atEnd(() => bridge.close())
+    bridge.attach(app.server, app.wss, { path: '/cookie' })
+    app.app.get('/cookie', async (request, response) => {
+      await bridge.authenticate(request)
+      response.end()
+    })
+    const host = `127.0.0.1:${app.port}`
+    if (what === 'an Express request') {
+      await fetch(`${app.url}/cookie?room=1`, { headers: { referer: 'http://app.test/' } })
+    } else {
+      await statusOf(app, { host, path: '/cookie?room=1', headers: { Referer: 'http://app.test/' } })
+    }
+    expect(seen).toEqual([
+      {
+        hostname: '127.0.0.1',
+        protocol: 'http',
+        secure: false,
+        ip: '127.0.0.1',
+        path: '/cookie',
+        query: { room: '1' },
+        originalUrl: '/cookie?room=1',
+      },
+      [host, 'http://app.test/'],
+    ])
   })
 
   it('that throws is a fault, and lets nobody in', async () => {

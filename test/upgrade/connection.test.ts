@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { IncomingMessage } from 'node:http'
+import { inspect } from 'node:util'
 import { describe, expect, it, vi } from 'vitest'
 import { WebSocket } from 'ws'
 import type { ConnectionListener } from 'ws-session-bridge'
@@ -7,6 +8,7 @@ import { startApp } from '../support/app.js'
 import { open } from '../support/client.js'
 import { rawRequest, upgradeRequest } from '../support/raw-request.js'
 import { textFrame } from './raw-socket.js'
+import { connect } from './server-side.js'
 
 describe("'connection'", () => {
   it('brings the socket, the request and the context of the session', async () => {
@@ -120,5 +122,24 @@ describe('a socket to which nobody listens', () => {
     client.socket.resetAndDestroy()
     expect(await ended).toMatchObject([{}, { reason: 'closed', code: 1006 }])
     expect(app.bridge.stats()).toMatchObject({ sockets: 0, sessions: 0, faults: 0 })
+  })
+})
+
+describe('the remote address of a connection', () => {
+  it('is read when the client closes its side, and known afterwards', async () => {
+    const app = await startApp()
+    const { client, context } = await connect(app)
+    const ended = once(context, 'end')
+    client.ws.close()
+    await ended
+    expect(context.handshake.remoteAddress).toBe('127.0.0.1')
+  })
+
+  it('is in the plain data of the handshake, and in what is logged of the context', async () => {
+    const app = await startApp()
+    const { context } = await connect(app)
+    expect({ ...context.handshake }).toMatchObject({ remoteAddress: '127.0.0.1', url: '/ws' })
+    expect(JSON.parse(JSON.stringify(context))).toMatchObject({ handshake: { remoteAddress: '127.0.0.1' } })
+    expect(inspect(context)).toContain("remoteAddress: '127.0.0.1'")
   })
 })

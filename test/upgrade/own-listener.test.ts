@@ -1,4 +1,6 @@
-import type { IncomingMessage } from 'node:http'
+import { EventEmitter } from 'node:events'
+import { IncomingMessage } from 'node:http'
+import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { describe, expect, it, vi } from 'vitest'
 import { WebSocketServer } from 'ws'
@@ -30,6 +32,33 @@ describe('handleUpgrade in a listener of the user’s own', () => {
       handle(undefined, undefined, undefined, undefined)
     }).not.toThrow()
     expect(faults).toEqual([expect.any(TypeError), expect.any(TypeError)])
+  })
+
+  it('throws nothing from a timer for a request with something that is no socket', async () => {
+    const { bridge, wss, faults } = await startApp({ bridge: { handshakeTimeoutMs: 20 } })
+    const uncaught = vi.fn()
+    process.on('uncaughtExceptionMonitor', uncaught)
+    const request = Object.assign(new IncomingMessage(new Socket()), {
+      method: 'GET',
+      url: '/ws',
+      httpVersionMajor: 1,
+      httpVersionMinor: 1,
+      headers: {
+        connection: 'upgrade',
+        upgrade: 'websocket',
+        'sec-websocket-version': '13',
+        'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ==',
+        cookie: bridge.signedCookie('id'),
+      },
+    })
+    for (const socket of [{}, new EventEmitter(), undefined]) {
+      bridge.handleUpgrade(wss, request, socket as never, Buffer.alloc(0))
+    }
+    await new Promise((resolve) => setTimeout(resolve, 60))
+    process.off('uncaughtExceptionMonitor', uncaught)
+    expect(uncaught).not.toHaveBeenCalled()
+    expect(faults).toEqual(Array(3).fill(expect.any(TypeError)))
+    expect(bridge.stats().pending).toBe(0)
   })
 
   it('lets in and refuses as a mount does', async () => {

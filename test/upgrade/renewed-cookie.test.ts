@@ -177,6 +177,12 @@ describe('a secure cookie', () => {
   it.each<{ what: string; app: AppOptions; proto: string }>([
     { what: 'proxy: true', app: { session: { rolling: true, proxy: true } }, proto: 'https' },
     { what: 'trustProxy: true', app: { ...rolling, bridge: { trustProxy: true } }, proto: 'https' },
+    { what: 'a proxy that says wss of an upgrade', app: { session: { rolling: true, proxy: true } }, proto: 'wss' },
+    {
+      what: 'several proxies, the first of which says WSS',
+      app: { session: { rolling: true, proxy: true } },
+      proto: 'WSS, http',
+    },
     { what: 'several proxies', app: { session: { rolling: true, proxy: true } }, proto: 'HTTPS, http' },
   ])('is sent with $what where X-Forwarded-Proto says https', async ({ app: options, proto }) => {
     const app = await startApp(options)

@@ -7,7 +7,7 @@ import type { Request, Response } from 'express'
 import session, { Session } from 'express-session'
 import { describe, expect, it, vi } from 'vitest'
 import type { ServerOptions } from 'ws'
-import { SessionEndedError, type SessionRequest } from 'ws-session-bridge'
+import { SessionEndedError, type Authorize, type SessionRequest } from 'ws-session-bridge'
 import { startApp } from '../support/app.js'
 import { open } from '../support/client.js'
 import { answerTo, connect, recordOf } from './server-side.js'
@@ -111,6 +111,19 @@ describe('request.session', () => {
     })
     await connect(app, { cookie: await app.login('ada'), protocols: ['chat'] })
     expect(seen).toEqual({ verifyClient: 'ada', handleProtocols: 'ada', headers: 'ada' })
+  })
+
+  it('is there for authorize, which may ask it for its ID as csrf-csrf does, and saves through the guarded store', async () => {
+    const seen: unknown[] = []
+    const authorize: Authorize = (_session, request) => {
+      if (request !== undefined)
+        seen.push((request as SessionRequest).session.id, (request as SessionRequest).session.user)
+      return true
+    }
+    const app = await startApp({ bridge: { authorize } })
+    const { context, request } = await connect(app)
+    expect(seen).toEqual([context.sessionID, 'ada'])
+    expect(request.session.id).toBe(context.sessionID)
   })
 
   it('is there on an upgrade in a listener of the user’s own', async () => {
