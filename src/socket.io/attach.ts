@@ -1,5 +1,5 @@
 /*
- * `attachSocketIO`: the bridge at the door of a Socket.IO server.
+ * `attachSocketIO`: a bridge decides who may connect to a Socket.IO server.
  */
 import { adapterApiOf, type SessionBridge } from '../session-bridge.js'
 import type { SessionContext } from '../live/session-context.js'
@@ -38,11 +38,11 @@ export interface SocketIOServer {
 const attached = new WeakSet<IoServer>()
 
 /**
- * Puts a bridge at the door of a Socket.IO server (4.6 or a newer 4.x), for both transports and all namespaces.
+ * Lets a bridge decide who may connect to a Socket.IO server (4.6 or a newer 4.x), for both transports and all namespaces.
  *
  * A connection without a session is refused at the handshake; an `allowRequest` of your own is asked after that, and
  * both must say yes. `socket.data.context` is there before your first middleware, and `socket.request.session` as behind
- * express-session. With the session's end the connection is closed, and no event reaches a listener any more.
+ * express-session. With the session's end the connection is closed, and no event reaches a listener from then on.
  *
  * To be called right after `new Server()`, before or after the server is attached: connections that are open already
  * are closed. Not for uWebSockets.js and WebTransport.
@@ -59,12 +59,13 @@ const attached = new WeakSet<IoServer>()
  * that runs on uWebSockets.js, or one that has a bridge already.
  */
 export function attachSocketIO<C>(bridge: SessionBridge<C>, io: SocketIOServer): void {
-  const door = typeof (bridge as unknown) === 'object' ? adapterApiOf(bridge) : undefined
-  if (door === undefined) throw new TypeError('attachSocketIO: the first argument must be made by createSessionBridge.')
-  if (door.isClosed()) throw new TypeError('attachSocketIO: the bridge is closed.')
+  const adapterApi = typeof (bridge as unknown) === 'object' ? adapterApiOf(bridge) : undefined
+  if (adapterApi === undefined)
+    throw new TypeError('attachSocketIO: the first argument must be made by createSessionBridge.')
+  if (adapterApi.isClosed()) throw new TypeError('attachSocketIO: the bridge is closed.')
   const server = asIoServer(io)
   if (attached.has(server)) throw new TypeError('attachSocketIO: this Socket.IO server has a bridge already.')
-  const engineGuard = new EngineGuard(door)
+  const engineGuard = new EngineGuard(adapterApi)
   if (server.engine !== undefined) engineGuard.guard(server.engine)
   attached.add(server)
   guardNamespaces(server, engineGuard.connectionOf, engineGuard.rejectConnection)

@@ -43,7 +43,7 @@ export class Connection implements AnonymousConnection, HoldableConnection {
     })
   }
 
-  /** Nothing of it may reach a handler any more. True from the very instant at which its session ended. */
+  /** Whether its messages must not reach a handler. True from the moment at which its session ended. */
   get isOver(): boolean {
     return this.#isShut || this.context?.ended !== undefined
   }
@@ -103,7 +103,7 @@ export class Connection implements AnonymousConnection, HoldableConnection {
     this.#isShut = true
   }
 
-  /* bind() may end it at once, when Socket.IO has not heard of it yet and would wait for a connection that is closed. */
+  /* bind() may end it at once, when Socket.IO does not know it yet and would wait for a connection that is closed. */
   close(code: number): void {
     this.#closing = code
     if (this.#isHandedOver) this.#finish(code)

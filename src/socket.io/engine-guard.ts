@@ -103,7 +103,7 @@ export class EngineGuard {
 
   /* A refused one goes on past all other middlewares, to `allowRequest`: the answer is Engine.IO's own. */
   async #passFirst(request: EngineRequest, next: (error?: Error) => void): Promise<void> {
-    // Engine.IO refuses any other method, and asks nobody.
+    // Engine.IO refuses any other method by itself.
     if (request.method !== 'GET') {
       next()
       return

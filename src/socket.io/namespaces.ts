@@ -1,5 +1,5 @@
 /*
- * Every way into a namespace: nobody enters whom the door has not let in.
+ * Every way into a namespace is for connections only that the bridge has let in.
  */
 import type { Connection } from './connection.js'
 import { guardSocket } from './guarded-socket.js'

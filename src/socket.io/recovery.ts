@@ -29,7 +29,7 @@ function isOwn(marked: unknown, owner: SessionContext | undefined): boolean {
   return mark.length === expected.length && timingSafeEqual(mark, expected)
 }
 
-/* No session has an empty ID (handshake/cookie.ts), so that an anonymous connection's mark is nobody else's. */
+/* No session has an empty ID (authenticate/session-cookie.ts), so that no session has the mark of an anonymous connection. */
 function markOf(pid: string, owner: SessionContext | undefined): string {
   return createHmac('sha256', owner?.sessionID ?? '')
     .update(`socket.io recovery ${pid}`)

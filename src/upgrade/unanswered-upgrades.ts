@@ -1,5 +1,5 @@
 /*
- * Upgrades that the bridge has been shown and does not answer itself: somebody else may, and if nobody does, the bridge ends them.
+ * Upgrades that the bridge leaves to other listeners: if none of them answers in time, the bridge does.
  */
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
@@ -16,7 +16,7 @@ export function stopWatching(socket: Duplex): void {
   watched.get(socket)?.forget()
 }
 
-/** An upgrade that nobody has answered yet. */
+/** An upgrade without an answer. */
 class UnansweredUpgrade implements TimeoutNode {
   previous: TimeoutNode | undefined
   next: TimeoutNode | undefined
@@ -61,7 +61,7 @@ function onLeave(this: Duplex): void {
   if (!upgrade.isAnswered) this.destroy()
 }
 
-/** What the bridge does with an upgrade that nobody has answered. */
+/** What the bridge does with an upgrade that got no answer in time. */
 export type AnswerUnanswered = (request: IncomingMessage, socket: Duplex, reason: 'not-found' | 'shutting-down') => void
 
 /** All of one bridge. */
@@ -76,7 +76,7 @@ export class UnansweredUpgrades {
     })
   }
 
-  /** Answers 404 when nobody has written a byte within the deadline. Nothing happens for a request that is no upgrade. */
+  /** Answers 404 when no byte has been written within the deadline. Nothing happens for a request that is no upgrade. */
   watch(request: IncomingMessage): void {
     const socket = upgradeSocketOf(request)
     if (socket === undefined) return
@@ -88,7 +88,7 @@ export class UnansweredUpgrades {
     new UnansweredUpgrade(this.#queue, request, socket)
   }
 
-  /** Whoever waited for a verdict has the whole deadline for the answer. */
+  /** The deadline begins anew: who waited for a verdict needs time to answer. */
   restart(request: IncomingMessage): void {
     const socket = upgradeSocketOf(request)
     if (socket !== undefined) watched.get(socket)?.restart()

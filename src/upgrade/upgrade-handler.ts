@@ -157,7 +157,7 @@ export class UpgradeHandler {
     return false
   }
 
-  /** An upgrade that somebody else is to answer: it crashes nothing, and is ended when nobody has answered it in time. */
+  /** An upgrade that another listener is to answer: it crashes nothing, and is ended when no answer comes in time. */
   watch(request: IncomingMessage): void {
     this.#unanswered.watch(request)
   }

@@ -29,7 +29,7 @@ export interface Mount {
   readonly target: UpgradeTarget
 }
 
-/** Two bridges on one server share its router, else each would leave an unclaimed path to the other, and nobody would answer. */
+/** Two bridges on one server share its router, else each would leave an unclaimed path to the other, and none would answer. */
 const routers = new WeakMap<UpgradeServer, Router>()
 
 /**
