@@ -64,6 +64,11 @@ export class PersistentConnection<C> {
     this.#idleMs = Math.min(deadlinesIdle * timeoutMs, longestTimerMs)
   }
 
+  /** Whether a call would go out at once. */
+  get isOpen(): boolean {
+    return this.#isOpen
+  }
+
   /** Begins to open it, unless that has begun already. */
   start(): void {
     if (this.#isClosed()) return

@@ -7,6 +7,8 @@ import type { ServerUser } from './server-user.js'
 
 export interface DatabaseServer {
   readonly port: number
+  /** Resolves when it is gone, whoever has ended it. */
+  readonly gone: Promise<void>
   /** Ends the server and resolves when it is gone; harmless a second time. */
   stop(): Promise<void>
   /** SIGSTOP and SIGCONT freeze and thaw it. */
@@ -20,8 +22,9 @@ export interface DatabaseProcess {
   /** What it says when it is ready. */
   readonly ready: RegExp
   readonly port: number
-  /** Where its data is, removed when it is gone. */
+  /** Where its data is, removed when it is gone unless it is kept for another start. */
   readonly folder: string
+  readonly keepsFolder?: boolean
 }
 
 const running = new Set<ChildProcess>()
@@ -35,16 +38,17 @@ export async function runAs(user: ServerUser, command: string, args: readonly st
 }
 
 export async function startDatabase(database: DatabaseProcess): Promise<DatabaseServer> {
-  const { command, args, user, port, folder } = database
+  const { command, args, user, port, folder, keepsFolder = false } = database
   const child = spawn(command, args, { ...user, cwd: '/', stdio: ['ignore', 'pipe', 'pipe'] })
   running.add(child)
   const gone = once(child, 'exit').then(async () => {
     running.delete(child)
-    await rm(folder, { recursive: true, force: true })
+    if (!keepsFolder) await rm(folder, { recursive: true, force: true })
   })
   await isReady(child, database)
   return {
     port,
+    gone,
     // What it holds is of no worth.
     stop() {
       child.kill('SIGKILL')

@@ -1,23 +1,40 @@
 // a real PostgreSQL on a free port of its own, without passwords, with the superuser `postgres`.
 import { existsSync, readdirSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { runAs, startDatabase, type DatabaseServer } from './database-process.js'
 import { freePort } from './redis-server.js'
-import { folderOf, serverUser } from './server-user.js'
+import { folderOf, serverUser, type ServerUser } from './server-user.js'
 
 export interface PostgresServer extends DatabaseServer {
   /** `postgres://postgres@127.0.0.1:…/postgres` */
   readonly url: string
+  /** Ends it as a crash would, its connections included. What was committed is there after a restart. */
+  crash(): Promise<void>
+  /** Starts it again, on the same port and data; to be stopped by itself. */
+  restart(): Promise<PostgresServer>
 }
 
-export async function spawnPostgresServer(): Promise<PostgresServer> {
+/** @param encoding of its databases */
+export async function spawnPostgresServer({ encoding = 'UTF8' } = {}): Promise<PostgresServer> {
   const bin = binaries()
   const user = serverUser(['postgres', 'nobody'])
   const folder = await folderOf(user, 'postgres')
-  const port = await freePort()
   await runAs(user, join(bin, 'initdb'), [
-    ...['-D', folder, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--locale=C', '--no-sync'],
+    ...['-D', folder, '-U', 'postgres', '-A', 'trust', '-E', encoding, '--locale=C', '--no-sync'],
   ])
+  return await startOn({ bin, user, folder, port: await freePort() })
+}
+
+interface Place {
+  readonly bin: string
+  readonly user: ServerUser
+  readonly folder: string
+  readonly port: number
+}
+
+async function startOn(place: Place): Promise<PostgresServer> {
+  const { bin, user, folder, port } = place
   const settings = {
     listen_addresses: '127.0.0.1',
     port: String(port),
@@ -32,8 +49,21 @@ export async function spawnPostgresServer(): Promise<PostgresServer> {
     ready: /database system is ready to accept connections/,
     port,
     folder,
+    keepsFolder: true,
   })
-  return { ...server, url: `postgres://postgres@127.0.0.1:${port}/postgres` }
+  return {
+    ...server,
+    url: `postgres://postgres@127.0.0.1:${port}/postgres`,
+    async crash() {
+      server.kill('SIGQUIT')
+      await server.gone
+    },
+    restart: () => startOn(place),
+    async stop() {
+      await server.stop()
+      await rm(folder, { recursive: true, force: true })
+    },
+  }
 }
 
 /** Debian keeps them beside each other, by version, and out of the PATH. */

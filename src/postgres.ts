@@ -1,0 +1,13 @@
+/*
+ * The door `ws-session-bridge/postgres`: sessions that connect-pg-simple keeps, and a channel on PostgreSQL for any store.
+ */
+export { postgresChannel } from './channel/postgres-channel.js'
+export type { PostgresChannelOptions } from './channel/postgres-channel.js'
+export type { PostgresClient, PostgresNotification, PostgresResult } from './channel/postgres-client.js'
+export { postgresLiveStore } from './postgres/postgres-live-store.js'
+export type { PostgresLiveStoreOptions } from './postgres/postgres-live-store.js'
+export type { PostgresPool } from './postgres/session-table.js'
+export { postgresTrigger } from './postgres/postgres-trigger.js'
+export type { PostgresTableOptions } from './postgres/table-name.js'
+export type { Channel } from './channel/channel.js'
+export type { LiveStore, ReplaceResult, StoredSession } from './store/live-store.js'
