@@ -59,9 +59,11 @@ export class KeepAlive {
   /** Touches now. */
   touch(live: LiveSession): void {
     live.touchedAt = this.#clock.elapsed()
-    this.#store.touch(live.sessionID).then(
+    const { stored, readsBegun } = live
+    this.#store.touch(live.sessionID, stored).then(
       (result) => {
         if (result === 'gone') this.#checks.check(live)
+        else if (result !== 'touched') this.#checks.written(live, result.touched, readsBegun)
       },
       // The check finds out for itself whether the store is away, and tries again.
       () => {

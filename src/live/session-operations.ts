@@ -94,7 +94,16 @@ export class SessionOperations implements SessionActions {
   /** @throws {SessionEndedError} (rejects) if it is gone. */
   async touchByID(sessionID: string): Promise<void> {
     this.#assertOpen()
-    if ((await this.#tracked(this.#deps.store.touch(sessionID))) === 'touched') return
+    const { store, registry, checks } = this.#deps
+    const before = registry.get(sessionID)
+    const readsBegun = before?.readsBegun
+    const result = await this.#tracked(store.touch(sessionID, before?.stored))
+    if (result === 'touched') return
+    if (result !== 'gone') {
+      const live = registry.get(sessionID)
+      if (live !== undefined) checks.written(live, result.touched, live === before ? readsBegun : undefined)
+      return
+    }
     this.#gone(sessionID)
     throw new SessionEndedError()
   }

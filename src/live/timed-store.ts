@@ -4,7 +4,13 @@
 import type { SessionData } from 'express-session'
 
 import { CallTimeouts } from '../internal/call-timeouts.js'
-import type { LiveStore, ReplaceResult, StoredSession } from '../store/live-store.js'
+import type {
+  CallReportingLiveStore,
+  LiveStore,
+  ReplaceResult,
+  StoredSession,
+  TouchResult,
+} from '../store/live-store.js'
 import { isThenable } from '../internal/is-thenable.js'
 import { fireAndForget } from '../internal/fire-and-forget.js'
 
@@ -49,8 +55,12 @@ export class TimedStore {
     return this.#calls.within(() => this.#store.replace(sessionID, expected, next))
   }
 
-  touch(sessionID: string): Promise<'touched' | 'gone'> {
-    return this.#calls.within(() => this.#store.touch(sessionID))
+  touch(sessionID: string, held?: StoredSession): Promise<TouchResult> {
+    return this.#calls.within(() => {
+      const store: CallReportingLiveStore = this.#store
+      if (held === undefined || store.touchHeld === undefined) return store.touch(sessionID)
+      return store.touchHeld(sessionID, held)
+    })
   }
 
   destroy(sessionID: string): Promise<void> {

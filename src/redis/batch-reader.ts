@@ -1,10 +1,10 @@
 /*
- * Where a key is read: all who read share batches, one under way and the next one collecting.
+ * Where keys are read: all readers share batches, one under way and the next one collecting.
  */
 import { StoreUnavailableError } from '../errors.js'
 import { asStoreError } from '../internal/call-timeouts.js'
 import { TimeoutQueue, type TimeoutNode } from '../internal/timeout-queue.js'
-import { readByOneCommand, type KeyQuestion, type Reading, type ReadTogether } from './reading.js'
+import { readByOneCommand, type KeyQuestion, type ReadBatch, type Reading, type ReadOptions } from './reading.js'
 import { ConnectionLostError, type TrackingConnection } from './tracking-connection.js'
 
 /** A single command of this size takes Redis some 0.1 ms, in which it does nothing else. */
@@ -13,19 +13,15 @@ const batchSize = 200
 /** Reads on the tracking connection: a key that was read there is announced when it changes. */
 export class BatchReader {
   readonly #connection: Pick<TrackingConnection, 'ask'>
-  readonly #readTogether: ReadTogether
+  readonly #send: ReadBatch
   readonly #deadlines: TimeoutQueue<Read>
   /** The batch that is collecting, and what does not fit into it. */
   readonly #collecting = new Map<string, Read>()
   #isReading = false
 
-  constructor(
-    connection: Pick<TrackingConnection, 'ask'>,
-    timeoutMs: number,
-    readTogether: ReadTogether = readByOneCommand,
-  ) {
+  constructor(connection: Pick<TrackingConnection, 'ask'>, timeoutMs: number, readBatch: ReadBatch = readByOneCommand) {
     this.#connection = connection
-    this.#readTogether = readTogether
+    this.#send = readBatch
     this.#deadlines = new TimeoutQueue(timeoutMs, (read) => {
       if (this.#collecting.get(read.key) === read) this.#collecting.delete(read.key)
       read.reject(new StoreUnavailableError('The session store did not answer in time.'))
@@ -33,7 +29,7 @@ export class BatchReader {
   }
 
   /** @throws {StoreUnavailableError} (rejects) */
-  read(key: string, withExpiry: boolean, asking = false): Promise<Reading> {
+  read(key: string, { withExpiry = false, touchSeconds }: ReadOptions, asking = false): Promise<Reading> {
     let read = this.#collecting.get(key)
     if (read === undefined) {
       read = new Read(key)
@@ -41,12 +37,11 @@ export class BatchReader {
       this.#deadlines.add(read)
       if (!this.#isReading) void this.#readAll()
     }
-    read.withExpiry ||= withExpiry
-    read.asking ||= asking
+    read.add({ withExpiry, touchSeconds, asking })
     return read.promise
   }
 
-  /** Whoever still waits is told the error. */
+  /** Readers that still wait are told the error. */
   close(error: Error = new StoreUnavailableError('The bridge is closed.')): void {
     this.#collecting.clear()
     for (let read = this.#deadlines.shift(); read !== undefined; read = this.#deadlines.shift()) read.reject(error)
@@ -55,7 +50,7 @@ export class BatchReader {
 
   async #readAll(): Promise<void> {
     this.#isReading = true
-    // Whoever else reads in this turn comes along.
+    // What else is read in this turn comes along.
     await Promise.resolve()
     while (this.#collecting.size > 0) await this.#readBatch(this.#nextBatch())
     this.#isReading = false
@@ -73,7 +68,7 @@ export class BatchReader {
 
   async #readBatch(batch: readonly Read[]): Promise<void> {
     try {
-      const readings = await this.#connection.ask((client) => this.#readTogether(client, batch))
+      const readings = await this.#connection.ask((client) => this.#send(client, batch))
       batch.forEach((read, index) => {
         const reading = readings[index] as Reading | Error
         this.#deadlines.remove(read)
@@ -101,8 +96,7 @@ export class BatchReader {
       if (other === undefined) {
         this.#collecting.set(read.key, read)
       } else {
-        other.withExpiry ||= read.withExpiry
-        other.asking ||= read.asking
+        other.add(read)
         this.#deadlines.remove(read)
         other.promise.then(read.resolve, read.reject)
       }
@@ -115,6 +109,7 @@ class Read implements TimeoutNode, KeyQuestion {
   next: TimeoutNode | undefined
   dueAt = 0
   withExpiry = false
+  touchSeconds: number | undefined = undefined
   asking = false
   readonly key: string
   readonly promise: Promise<Reading>
@@ -127,5 +122,12 @@ class Read implements TimeoutNode, KeyQuestion {
       this.resolve = resolve
       this.reject = reject
     })
+  }
+
+  /** What another reader of the key wants, too. */
+  add({ withExpiry, touchSeconds, asking }: Omit<KeyQuestion, 'key'>): void {
+    this.withExpiry ||= withExpiry
+    this.touchSeconds = touchSeconds ?? this.touchSeconds
+    this.asking ||= asking
   }
 }

@@ -39,6 +39,11 @@ export class ClusterTopology {
     return this.#owners[slot]
   }
 
+  /** The addresses of all masters that have slots. */
+  get masters(): string[] {
+    return [...new Set(this.#owners)].filter((address) => address !== undefined)
+  }
+
   /** Whether any slot is this node's. */
   owns(address: string): boolean {
     return this.#owners.includes(address)

@@ -1,34 +1,36 @@
 /*
  * A Cluster: each of its masters holds the sessions of its slots, and slots move.
  */
+import { setTimeout as pause } from 'node:timers/promises'
+
 import type { RedisClusterType } from 'redis'
 
 import { StoreUnavailableError } from '../errors.js'
 import { partsOf } from './cluster-slots.js'
 import { ClusterTopology } from './cluster-topology.js'
-import type { Deployment, DeploymentListener, KeyCommands, NodeAddress } from './deployment.js'
+import type { Deployment, DeploymentListener, NodeAddress } from './deployment.js'
 import { slotOf } from './key-slot.js'
 import type { CallLimits, ConnectionOptions, RedisClient } from './dedicated-client.js'
-import { readOneByOne, type Reading } from './reading.js'
+import { readOneByOne, type Reading, type ReadOptions } from './reading.js'
 import { redirectionOf } from './redirection.js'
-import { RetiredError, Server } from './server.js'
+import { RetiredError, Server, type Send } from './server.js'
+import type { Subscription } from './subscription.js'
 import { idleMsOf } from './tracking-connection.js'
 
+/** How often to look for a node on which to listen. */
+const retryMs = 500
 /** A key that is sent on more often than this is in a Cluster that does not know itself where it is. */
 const mostHops = 5
 
-type Address = { readonly host: string; readonly port: number } | undefined
+type HostAndPort = { readonly host: string; readonly port: number } | undefined
 
 /** What node-redis has no public name for: the options that a Cluster was created with. */
 interface ClusterOptions {
-  readonly keyPrefix?: string | Buffer
-  readonly nodeAddressMap?: Readonly<Record<string, Address>> | ((address: string) => Address)
+  readonly nodeAddressMap?: Readonly<Record<string, HostAndPort>> | ((address: string) => HostAndPort)
 }
 
 /** A client of `createCluster`. Each node is a {@link Server}; what is special here is only where a key is. */
 export class Cluster implements Deployment {
-  readonly keyPrefix: string
-  readonly commands: KeyCommands
   readonly #cluster: RedisClusterType
   readonly #options: ClusterOptions
   readonly #limits: CallLimits
@@ -41,14 +43,15 @@ export class Cluster implements Deployment {
   #pattern: RedisClient | undefined
   /** Where tracking is refused. */
   readonly #untracked = new Set<string>()
+  #subscription: Subscription | undefined
+  /** The node on which the channel is listened to. */
+  #listensAt: string | undefined
+  #movesListening = false
   #closed = false
 
   constructor(cluster: RedisClusterType, limits: CallLimits, listener: DeploymentListener) {
     this.#cluster = cluster
     this.#options = (cluster as unknown as { readonly _options: ClusterOptions })._options
-    this.keyPrefix = String(this.#options.keyPrefix ?? '')
-    // As for a single server, the timeout takes back what could not even be sent.
-    this.commands = cluster.withCommandOptions({ timeout: limits.timeoutMs, typeMapping: {} })
     this.#limits = limits
     this.#listener = listener
     this.#topology = new ClusterTopology({
@@ -64,47 +67,31 @@ export class Cluster implements Deployment {
     })
   }
 
-  isReady(key: string): boolean {
-    // redis 6.0 has only the second.
-    const { isReady, isOpen } = this.#cluster as { readonly isReady?: boolean; readonly isOpen: boolean }
-    if (!(isReady ?? isOpen)) return false
-    const shard = this.#cluster.slots[slotOf(this.keyPrefix + key)]
-    // A node that was never used is connected to for the command (node-redis, `minimizeConnections`).
-    return shard !== undefined && shard.master.client?.isReady !== false
+  read(key: string, options: ReadOptions): Promise<Reading> {
+    return this.#whereItIs(key, (server, asking) => server.read(key, options, asking))
   }
 
-  async read(key: string, withExpiry: boolean): Promise<Reading> {
-    let address = await this.#addressOf(key)
-    let asking = false
-    for (let hops = 0; hops <= mostHops; hops += 1) {
-      try {
-        return await this.#serverAt(address).read(key, withExpiry, asking)
-      } catch (error) {
-        const redirection = redirectionOf(error)
-        if (redirection !== undefined) {
-          // A slot that is still on its way has not changed hands.
-          if (!redirection.asking) this.#topology.refresh(address)
-          address = completed(redirection.address, address)
-          asking = redirection.asking
-          this.#sentOn.set(slotOf(this.keyPrefix + key), address)
-        } else if (error instanceof RetiredError) {
-          address = await this.#addressOf(key)
-          asking = false
-        } else {
-          throw error
-        }
-      }
-    }
-    throw new StoreUnavailableError('The Cluster sends the question from node to node.')
+  ask<T>(key: string, send: Send<T>): Promise<T> {
+    return this.#whereItIs(key, (server, asking) => server.ask(send, asking))
   }
 
-  async placeOf(key: string): Promise<NodeAddress> {
-    return this.#placeAt(await this.#addressOf(key))
+  async askAny<T>(send: Send<T>): Promise<T> {
+    const server = this.#servers.get(this.#listensAt ?? '') ?? this.#serverAt(await this.#anyMaster())
+    return await server.ask(send)
+  }
+
+  listen(subscription: Subscription): void {
+    this.#subscription = subscription
+    void this.#listenElsewhere()
+  }
+
+  async addressOf(key: string): Promise<NodeAddress> {
+    return this.#nodeAt(await this.#masterOf(key))
   }
 
   redirected(address: string, from: NodeAddress): NodeAddress {
     this.#topology.refresh(from.address)
-    return this.#placeAt(completed(address, from.address))
+    return this.#nodeAt(completed(address, from.address))
   }
 
   async close(): Promise<void> {
@@ -113,10 +100,68 @@ export class Cluster implements Deployment {
     await Promise.all([...this.#servers.values()].map((server) => server.close()))
   }
 
-  async #addressOf(key: string): Promise<string> {
+  /* The node that is asked may point to another one. */
+  async #whereItIs<T>(key: string, ask: (server: Server, asking: boolean) => Promise<T>): Promise<T> {
+    let address = await this.#masterOf(key)
+    let asking = false
+    for (let hops = 0; hops <= mostHops; hops += 1) {
+      try {
+        return await ask(this.#serverAt(address), asking)
+      } catch (error) {
+        const redirection = redirectionOf(error)
+        if (redirection !== undefined) {
+          // A slot that is still on its way has not changed hands.
+          if (!redirection.asking) this.#topology.refresh(address)
+          address = completed(redirection.address, address)
+          asking = redirection.asking
+          this.#sentOn.set(slotOf(key), address)
+        } else if (error instanceof RetiredError) {
+          address = await this.#masterOf(key)
+          asking = false
+        } else {
+          throw error
+        }
+      }
+    }
+    throw new StoreUnavailableError('The nodes of the Cluster point to each other for this session.')
+  }
+
+  /* By chance, so that not all processes listen on the same node, and a node that is lost is left. */
+  async #anyMaster(): Promise<string> {
     if (!this.#topology.isKnown) await this.#begin()
     if (this.#closed) throw new StoreUnavailableError('The bridge is closed.')
-    const address = this.#topology.ownerOf(slotOf(this.keyPrefix + key))
+    const masters = this.#topology.masters.filter((address) => address !== this.#listensAt)
+    const address = masters[Math.floor(Math.random() * masters.length)] ?? this.#listensAt
+    if (address === undefined) throw new StoreUnavailableError('No node of the Cluster is known.')
+    return address
+  }
+
+  async #listenElsewhere(): Promise<void> {
+    if (this.#movesListening) return
+    this.#movesListening = true
+    while (!this.#closed) {
+      try {
+        const address = await this.#anyMaster()
+        const before = this.#servers.get(this.#listensAt ?? '')
+        this.#listensAt = address
+        if (before !== undefined) before.listen(undefined)
+        this.#serverAt(address).listen(this.#subscription)
+        break
+      } catch {
+        await pause(retryMs, undefined, { ref: false })
+      }
+    }
+    this.#movesListening = false
+  }
+
+  #lostAt(address: string): void {
+    if (this.#subscription !== undefined && address === this.#listensAt) void this.#listenElsewhere()
+  }
+
+  async #masterOf(key: string): Promise<string> {
+    if (!this.#topology.isKnown) await this.#begin()
+    if (this.#closed) throw new StoreUnavailableError('The bridge is closed.')
+    const address = this.#topology.ownerOf(slotOf(key))
     if (address === undefined) throw new StoreUnavailableError('No node of the Cluster has the slot of this session.')
     return address
   }
@@ -138,19 +183,19 @@ export class Cluster implements Deployment {
     if (known !== undefined) return known
     // An answer that was on its way when it was closed may name one more node.
     if (this.#closed) throw new StoreUnavailableError('The bridge is closed.')
-    const { options } = this.#placeAt(address)
+    const { options } = this.#nodeAt(address)
     const server = new Server(options, this.#listenerAt(address), readOneByOne)
     this.#servers.set(address, server)
     return server
   }
 
-  #placeAt(address: string): NodeAddress {
+  #nodeAt(address: string): NodeAddress {
     const { nodeAddressMap: map } = this.#options
     const mapped = typeof map === 'function' ? map(address) : map?.[address]
     const options: ConnectionOptions = {
       ...this.#limits,
       client: this.#pattern as RedisClient,
-      target: { ...(mapped ?? partsOf(address, address)), keyPrefix: this.keyPrefix },
+      target: { ...(mapped ?? partsOf(address, address)) },
     }
     return { address, options }
   }
@@ -171,6 +216,7 @@ export class Cluster implements Deployment {
       // Its replica may have taken its place.
       onLost: () => {
         this.#topology.refresh()
+        this.#lostAt(address)
       },
     }
   }
@@ -194,6 +240,7 @@ export class Cluster implements Deployment {
       void server.close(new RetiredError())
       this.#trackedAt(address)
       this.#missedAt(address)
+      this.#lostAt(address)
     }
   }
 }

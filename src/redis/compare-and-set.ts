@@ -3,12 +3,13 @@
  */
 import { createHash } from 'node:crypto'
 
-import type { KeyCommands } from './deployment.js'
+import type { RedisClient } from './dedicated-client.js'
+import { sendAsking } from './reading.js'
 
 /** What became of a write: done, no such key, or the value that is there instead. */
 export type WriteResult = 'replaced' | 'gone' | { readonly current: string }
 
-/** KEEPTTL: whoever moves an expiry says so by a touch. XX is for a key that expires between the two commands. */
+/** KEEPTTL: only a touch moves the expiry. XX is for a key that expires between the two commands. */
 const script = `
 local current = redis.call('GET', KEYS[1])
 if not current then return false end
@@ -18,20 +19,26 @@ return 1`
 
 const digest = createHash('sha1').update(script).digest('hex')
 
-/** @throws Redis' own error (rejects), such as NOPERM where scripts are forbidden. */
+/**
+ * For a tracking connection: at the write Redis forgets who has read the key, so it is read once more.
+ *
+ * @returns what became of the write, and the value that was read after it.
+ * @throws Redis' own error (rejects), such as NOPERM where scripts are forbidden.
+ */
 export async function compareAndSet(
-  client: KeyCommands,
-  key: string,
-  expected: string,
-  next: string,
-): Promise<WriteResult> {
+  client: RedisClient,
+  asking: boolean,
+  { key, expected, next }: { readonly key: string; readonly expected: string; readonly next: string },
+): Promise<{ result: WriteResult; after: string | null }> {
   const call = { keys: [key], arguments: [expected, next] }
-  const reply = await client.evalSha(digest, call).catch((error: unknown) => {
-    if (error instanceof Error && error.message.startsWith('NOSCRIPT')) return client.eval(script, call)
+  const andRead = (write: () => Promise<unknown>) =>
+    Promise.all([sendAsking(client, asking, write), sendAsking(client, asking, () => client.get(key))])
+  const [reply, after] = await andRead(() => client.evalSha(digest, call)).catch((error: unknown) => {
+    if (error instanceof Error && error.message.startsWith('NOSCRIPT')) return andRead(() => client.eval(script, call))
     throw error
   })
-  if (reply === 1) return 'replaced'
-  return typeof reply === 'string' && reply !== '' ? { current: reply } : 'gone'
+  if (reply === 1) return { result: 'replaced', after }
+  return { result: typeof reply === 'string' && reply !== '' ? { current: reply } : 'gone', after }
 }
 
 /** Whether the answer to a script means that no script will ever be let through. */

@@ -8,7 +8,7 @@ import type { SessionData, Store } from 'express-session'
  * `import` finds and the one that `require` finds for two types, and a signature with either refuses the other.
  */
 export interface ConnectRedisStore extends Store {
-  /** A client of `redis`, made by `createClient`, `createCluster` or `createSentinel`. */
+  /** connect-redis 9 and newer: a client of `redis`, made by `createClient`, `createCluster` or `createSentinel`. */
   readonly client: unknown
   /** What comes before the session ID in a key. */
   readonly prefix: string
@@ -23,4 +23,16 @@ export interface ConnectRedisStore extends Store {
   readonly disableTTL?: boolean
   /** Whether a touch leaves the key as it is. */
   readonly disableTouch?: boolean
+}
+
+/** connect-redis 7 and 8 keep functions that call their client, and not the client itself. */
+export function hidesItsClient(store: ConnectRedisStore): boolean {
+  return 'normalizeClient' in store
+}
+
+/** connect-redis' own rule (`getTTL`, which is private there). */
+export function secondsToLive({ ttl }: ConnectRedisStore, session: SessionData): number {
+  if (typeof ttl === 'function') return ttl(session)
+  const { maxAge } = session.cookie
+  return typeof maxAge === 'number' ? Math.ceil(maxAge / 1000) : ttl
 }

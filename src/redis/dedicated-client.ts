@@ -14,28 +14,27 @@ export interface CallLimits {
   readonly timeoutMs: number
 }
 
-/** A client that can be duplicated, and how long its duplicates may take for anything. */
+/** A client that can be duplicated, and how long its duplicates may take for anything. Their keys are given in full. */
 export interface ConnectionOptions extends CallLimits {
   readonly client: RedisClient
-  /** Where its duplicates connect to, and the prefix of their keys; undefined: as the client does. */
-  readonly target?: { readonly host: string; readonly port: number; readonly keyPrefix: string } | undefined
+  /** Where its duplicates connect to; undefined: as the client does. */
+  readonly target?: { readonly host: string; readonly port: number } | undefined
 }
 
 /**
- * A duplicate of a client, yet to be connected. Its settings are the client's own (server, TLS, credentials, database,
- * key prefix), but for what would make a command wait: whoever reads here has a deadline.
+ * A duplicate of a client, yet to be connected. Its settings are the client's own (server, TLS, credentials, database), but
+ * for the key prefix and for what would make a command wait: every call here has a deadline.
  *
  * @param settings for this one in particular
- * @param onLost called when it is open no more, at least once
+ * @param onLost called when it is no longer open, at least once
  */
 export function duplicateOf(
   { client, timeoutMs, target }: ConnectionOptions,
   settings: object,
   onLost: () => void,
 ): RedisClient {
-  const { keyPrefix = client.options.keyPrefix, ...address } = target ?? {}
   const overrides = {
-    keyPrefix,
+    keyPrefix: undefined,
     emitInvalidate: false,
     clientSideCache: undefined,
     maintNotifications: 'disabled',
@@ -46,7 +45,7 @@ export function duplicateOf(
     // `socketTimeout` would end an idle connection.
     socket: {
       ...client.options.socket,
-      ...address,
+      ...target,
       reconnectStrategy: false,
       connectTimeout: timeoutMs,
       socketTimeout: undefined,
@@ -55,7 +54,7 @@ export function duplicateOf(
   }
   const own = client.duplicate(overrides as unknown as Overrides) as unknown as RedisClient
   makeDestroyHarmless(own)
-  // What an error says, the calls under way are told, too. After an error of the network there is no 'end'.
+  // The calls under way fail with the same error. After an error of the network there is no 'end'.
   own.on('error', () => {
     own.destroy()
     onLost()

@@ -1,11 +1,10 @@
 /*
- * What stands behind a store's client: one server, a Cluster, or the master that a Sentinel names.
+ * The servers behind a client: one server, a Cluster, or the master that a Sentinel names.
  */
-import type { ConnectionOptions, RedisClient } from './dedicated-client.js'
-import type { Reading } from './reading.js'
-
-/** Commands that a store's client sends to wherever the key is. */
-export type KeyCommands = Pick<RedisClient, 'del' | 'eval' | 'evalSha' | 'expire'>
+import type { ConnectionOptions } from './dedicated-client.js'
+import type { ReadOptions, Reading } from './reading.js'
+import type { Send } from './server.js'
+import type { Subscription } from './subscription.js'
 
 /** Where to connect for a key, and the name of that place. */
 export interface NodeAddress {
@@ -15,31 +14,32 @@ export interface NodeAddress {
 
 /** What is heard of the keys that were read. */
 export interface DeploymentListener {
-  /** A key has changed, or has been touched. */
+  /** A key was changed, or touched. */
   readonly onInvalidate: (key: string) => void
-  /** Changes may have been missed: of the keys it says yes to; of any, without it. */
+  /** Changes may have been missed: of the keys for which `concerns` is true; without it, of any key. */
   readonly onMissed: (concerns?: (key: string) => boolean) => void
   /** A server refuses to track. */
   readonly onRefused: (error: Error) => void
-  /** None does any longer. */
+  /** No server refuses any longer. */
   readonly onTracked: () => void
 }
 
 /**
- * The servers that hold the sessions. Keys are given without the client's own prefix, and told with it.
+ * The servers that hold the sessions. Keys are given and told in full: the client's own prefix counts for nothing here.
  *
  * What rejects does so with {@link StoreUnavailableError}.
  */
 export interface Deployment {
-  /** Put before every key by the client itself. */
-  readonly keyPrefix: string
-  readonly commands: KeyCommands
-  /** False if a command for the key would not be sent now, but kept until its server is back. */
-  isReady(key: string): boolean
   /** Reads a key where it is, and has its changes announced. */
-  read(key: string, withExpiry: boolean): Promise<Reading>
+  read(key: string, options: ReadOptions): Promise<Reading>
+  /** Sends commands for one key to where it is, on the connection on which its changes are announced. */
+  ask<T>(key: string, send: Send<T>): Promise<T>
+  /** Sends what any of the servers can do. */
+  askAny<T>(send: Send<T>): Promise<T>
+  /** Listens to a channel from now on, on one of these connections, whichever is lost. Called once. */
+  listen(subscription: Subscription): void
   /** Where a key is, for a connection of one's own. */
-  placeOf(key: string): Promise<NodeAddress>
+  addressOf(key: string): Promise<NodeAddress>
   /** Where a Cluster's node has pointed to in its answer. */
   redirected?(address: string, from: NodeAddress): NodeAddress
   close(): Promise<void>

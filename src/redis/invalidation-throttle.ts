@@ -27,6 +27,9 @@ export class InvalidationThrottle {
   /** Only of sessions that have spent tokens. */
   readonly #debts = new Map<string, Debt>()
   readonly #held = new Set<string>()
+  /** Announced and not read since: the next change is not announced. */
+  readonly #unread = new Set<string>()
+  readonly #ownWrites = new Map<string, 'expected' | 'announced'>()
   #timer: NodeJS.Timeout | undefined
 
   constructor(report: (sessionID: string) => void) {
@@ -41,13 +44,43 @@ export class InvalidationThrottle {
     this.#watched.delete(sessionID)
     this.#debts.delete(sessionID)
     this.#held.delete(sessionID)
+    this.#unread.delete(sessionID)
   }
 
   /** Redis says that the session's key was changed, or touched, or forgotten. */
   announce(sessionID: string): void {
     if (!this.#watched.has(sessionID)) return
+    if (this.#ownWrites.get(sessionID) === 'expected') {
+      this.#ownWrites.set(sessionID, 'announced')
+      return
+    }
+    this.#unread.add(sessionID)
     if (this.#takeToken(sessionID)) this.#report(sessionID)
     else this.#hold(sessionID)
+  }
+
+  /** The session was read: its next change is announced. */
+  wasRead(sessionID: string): void {
+    this.#unread.delete(sessionID)
+  }
+
+  /**
+   * A write begins on the connection that announces, followed by a read there: its own announcement, which is the first one from
+   * now on, is not reported. Redis' NOLOOP would do the same, but also keeps quiet about keys that it forgets for want of
+   * space when the connection itself reads.
+   *
+   * @returns what is to be called when both have been answered, with whether the write was done.
+   */
+  beginOwnWrite(sessionID: string): (isDone: boolean) => void {
+    // Announced already and not read since: then the write itself is not announced.
+    if (this.#unread.has(sessionID) || this.#ownWrites.has(sessionID)) return () => undefined
+    this.#ownWrites.set(sessionID, 'expected')
+    return (isDone) => {
+      const state = this.#ownWrites.get(sessionID)
+      this.#ownWrites.delete(sessionID)
+      // It was the write of another client.
+      if (state === 'announced' && !isDone) this.missed(sessionID)
+    }
   }
 
   /** A change was found: an announcement told the truth. */

@@ -1,22 +1,36 @@
 /*
- * Where a key is written: on the store's own client, each call with a deadline.
+ * How a key is written: each call with a deadline, by a script where Redis allows one.
  */
 import { StoreUnavailableError } from '../errors.js'
 import type { CallTimeouts } from '../internal/call-timeouts.js'
 import { areScriptsForbidden, compareAndSet, type WriteResult } from './compare-and-set.js'
-import type { Deployment, KeyCommands } from './deployment.js'
+import type { Deployment } from './deployment.js'
 import { OptimisticLock } from './optimistic-lock.js'
+import { sendAsking } from './reading.js'
+import type { Send } from './server.js'
 
-/** A write that fails may have been done all the same: Redis may have got the command and not the answer. */
+/** What is told of writes of one's own. */
+export interface KeyWriterListener {
+  /** A script begins to write on the tracking connection. Returns what is called at its end, with whether it has written. */
+  readonly onBegin: (key: string) => (isDone: boolean) => void
+  /** The write is announced like anybody's. */
+  readonly onAnnounced: (key: string) => void
+  /** The key was written again right after it, which is not announced. */
+  readonly onOvertaken: (key: string) => void
+}
+
+/** A write that fails may have been done all the same: Redis may have got the command, and the answer was lost. */
 export class KeyWriter {
   readonly #deployment: Deployment
   readonly #deadlines: CallTimeouts
+  readonly #listener: KeyWriterListener
   readonly #lock: OptimisticLock
   #scriptsForbidden = false
 
-  constructor(deployment: Deployment, deadlines: CallTimeouts) {
+  constructor(deployment: Deployment, deadlines: CallTimeouts, listener: KeyWriterListener) {
     this.#deployment = deployment
     this.#deadlines = deadlines
+    this.#listener = listener
     this.#lock = new OptimisticLock(deployment)
   }
 
@@ -24,38 +38,61 @@ export class KeyWriter {
   async replace(key: string, expected: string, next: string): Promise<WriteResult> {
     if (!this.#scriptsForbidden) {
       try {
-        return await this.#send(key, (commands) => compareAndSet(commands, key, expected, next))
+        return await this.#replaceByScript(key, expected, next)
       } catch (error) {
         if (!(error instanceof StoreUnavailableError && areScriptsForbidden(error.cause))) throw error
         this.#scriptsForbidden = true
       }
     }
-    let late = false
-    return await this.#deadlines.within(
-      () => this.#lock.replace(key, expected, next, () => late),
-      () => {
-        late = true
-      },
-    )
-  }
-
-  /** @returns whether there is such a key. */
-  async expire(key: string, seconds: number): Promise<boolean> {
-    return (await this.#send(key, (commands) => commands.expire(key, seconds))) === 1
+    const result = await this.#within((isLate) => this.#lock.replace(key, expected, next, isLate))
+    if (result === 'replaced') this.#listener.onAnnounced(key)
+    return result
   }
 
   async remove(key: string): Promise<void> {
-    await this.#send(key, (commands) => commands.del(key))
+    await this.#send(key, (client, asking) => sendAsking(client, asking, () => client.del(key)))
   }
 
   close(): void {
     this.#lock.close()
   }
 
-  /* A client that is away would keep the command and send it when it is back, however late. */
-  #send<T>(key: string, call: (commands: KeyCommands) => Promise<T>): Promise<T> {
-    const { commands } = this.#deployment
-    if (this.#deployment.isReady(key)) return this.#deadlines.within(() => call(commands))
-    return Promise.reject(new StoreUnavailableError("The session store's Redis client is not connected."))
+  async #replaceByScript(key: string, expected: string, next: string): Promise<WriteResult> {
+    const end = this.#listener.onBegin(key)
+    let isDone = false
+    try {
+      const { result, after } = await this.#send(key, (client, asking) =>
+        compareAndSet(client, asking, { key, expected, next }),
+      )
+      isDone = result === 'replaced'
+      if (result !== 'gone' && after !== (isDone ? next : currentOf(result))) this.#listener.onOvertaken(key)
+      return result
+    } finally {
+      end(isDone)
+    }
   }
+
+  /* While there is no connection, what is late must not be sent when there is one again. */
+  #send<T>(key: string, send: Send<T>): Promise<T> {
+    return this.#within((isLate) =>
+      this.#deployment.ask(key, (client, asking) => {
+        if (isLate()) throw new StoreUnavailableError('The session store did not answer in time.')
+        return send(client, asking)
+      }),
+    )
+  }
+
+  #within<T>(call: (isLate: () => boolean) => Promise<T>): Promise<T> {
+    let late = false
+    return this.#deadlines.within(
+      () => call(() => late),
+      () => {
+        late = true
+      },
+    )
+  }
+}
+
+function currentOf(result: Exclude<WriteResult, 'gone'>): string | undefined {
+  return result === 'replaced' ? undefined : result.current
 }

@@ -42,7 +42,7 @@ export class OptimisticLock {
   }
 
   async #replaceInTurn(key: string, expected: string, next: string, isLate: () => boolean): Promise<WriteResult> {
-    let place = await this.#deployment.placeOf(key)
+    let place = await this.#deployment.addressOf(key)
     let moves = 0
     while (!isLate()) {
       try {

@@ -7,18 +7,40 @@ import { StoreUnavailableError } from '../errors.js'
 import { assertDurationMs, assertKnown } from '../internal/option-checks.js'
 import { asStoreError, CallTimeouts } from '../internal/call-timeouts.js'
 import { hydrateSession } from '../store/hydrate-session.js'
-import type { LiveStore, ReplaceResult, StoredSession } from '../store/live-store.js'
+import type {
+  CallReportingLiveStore,
+  LiveStore,
+  ReplaceResult,
+  StoredSession,
+  TouchResult,
+} from '../store/live-store.js'
 import { draftOf, type SessionSnapshot } from '../store/snapshot.js'
+import { assertName } from '../channel/channel-name.js'
+import type { ChannelProvider } from '../channel/bridge-channel.js'
 import { observeStoreCalls, type StoreCall } from '../store/store-calls.js'
-import type { ConnectRedisStore } from './connect-redis-store.js'
+import { secondsToLive, type ConnectRedisStore } from './connect-redis-store.js'
 import { InvalidationThrottle } from './invalidation-throttle.js'
+import { keyPrefixOf, knownKeyPrefixOf } from './key-prefix.js'
 import { deploymentOf } from './deployment-of.js'
 import type { Deployment } from './deployment.js'
+import { TrackingChannel } from './tracking-channel.js'
 import { KeyWriter } from './key-writer.js'
+import { assertConnectRedisStore, clientError, storeClientError } from './misuse.js'
 import { RedisSession, sessionOf, type RawSession } from './redis-session.js'
 
 /** The options of {@link redisLiveStore}. */
 export interface RedisLiveStoreOptions {
+  /**
+   * A client of `redis` 5 or newer, made by `createClient`, `createCluster` or `createSentinel`, for a store whose own client
+   * cannot be used: that of connect-redis 7 or 8, or one of ioredis. It leads to the same servers and the same database as the
+   * store's; its own key prefix counts for nothing. Default: the store's client.
+   */
+  client?: RedisLiveClient | undefined
+  /**
+   * Where the processes of one app meet, for what `bridge.everywhere` tells. Default: made of the database and the store's
+   * prefix, so that apps on one server do not meet.
+   */
+  channelName?: string | undefined
   /**
    * How long any call to Redis may take, in ms. Default 2 000. A connection of the bridge's own that lets it pass is thrown
    * away and opened again. Below `handshakeTimeoutMs`, so that a handshake is told the reason.
@@ -26,32 +48,47 @@ export interface RedisLiveStoreOptions {
   timeoutMs?: number | undefined
 }
 
-/** PTTL counts in whole ms and its answer takes a while: two that differ by no more say the same. */
-const expiryToleranceMs = 20
+/** A client of `redis` 5 or newer, described by what tells it from older ones. */
+export interface RedisLiveClient {
+  /** Whether `connect()` was called. */
+  readonly isOpen: boolean
+  /** The same client with other options. */
+  withCommandOptions(options: never): unknown
+}
 
 /**
  * A LiveStore for sessions that connect-redis keeps: every node hears of every change within milliseconds.
  *
  * Client, prefix, serializer, `ttl`, `disableTTL` and `disableTouch` are the store's own. The client may be that of one
  * server, of a Cluster or of a Sentinel. It opens one connection to the server, or to each of the Cluster's masters, on first
- * use and with the client's settings; what it writes goes through the client itself. It belongs to one bridge, and
- * `createSessionBridge` throws a TypeError where it is given to a second one.
+ * use and with the client's settings; it reads and writes on that one, and leaves the client itself alone. It belongs to one
+ * bridge, and `createSessionBridge` throws a TypeError where it is given to a second one.
  *
  * @example
  * ```ts
  * const store = new RedisStore({ client })
  * const bridge = createSessionBridge({ session: { ...sessionOptions, store }, live: redisLiveStore(store) })
  * ```
- * @throws {TypeError} for anything but a connect-redis store on a client of `redis`, and for a wrong or unknown option.
+ * @example With connect-redis 7 or 8, or with ioredis, it takes a client of `redis` 5 or newer beside the store's own:
+ * ```ts
+ * const store = new RedisStore({ client: new Redis(url) })
+ * const client = await createClient({ url }).connect()
+ * const bridge = createSessionBridge({ session: { ...sessionOptions, store }, live: redisLiveStore(store, { client }) })
+ * ```
+ * @throws {TypeError} for anything but a connect-redis store, for a client that it cannot use, and for a wrong or unknown
+ *   option. It says what was found.
  */
 export function redisLiveStore(store: ConnectRedisStore, options: RedisLiveStoreOptions = {}): LiveStore {
-  assertKnown(options, ['timeoutMs'], 'redisLiveStore: option')
-  const { timeoutMs = 2_000 } = options
+  assertKnown(options, ['client', 'channelName', 'timeoutMs'], 'redisLiveStore: option')
+  const { client, channelName, timeoutMs = 2_000 } = options
+  if (channelName !== undefined) assertName(channelName, 'redisLiveStore: `channelName`')
   assertDurationMs(timeoutMs, 'redisLiveStore: `timeoutMs`')
-  return new RedisLiveStore(store, timeoutMs)
+  assertConnectRedisStore(store)
+  return new RedisLiveStore(store, { client, channelName, timeoutMs })
 }
 
-class RedisLiveStore implements LiveStore {
+class RedisLiveStore implements CallReportingLiveStore, ChannelProvider {
+  readonly channel: TrackingChannel
   readonly #store: ConnectRedisStore
   readonly #deadlines: CallTimeouts
   readonly #deployment: Deployment
@@ -59,25 +96,34 @@ class RedisLiveStore implements LiveStore {
   readonly #throttle = new InvalidationThrottle((sessionID) => {
     this.#onChange?.(sessionID)
   })
-  /** What the last session needed the next one needs, too: the sessions of one app are much alike. */
+  /** Of the keys as the servers have them. */
+  #prefix: string | undefined
+  /** Whether the last session had to be asked for its expiry: the sessions of one app are much alike. */
   #asksExpiry: boolean
   #onChange: ((sessionID: string | undefined) => void) | undefined
   #onFault: (error: Error) => void = () => undefined
   #stopHearing: (() => void) | undefined
 
-  constructor(store: ConnectRedisStore, timeoutMs: number) {
+  constructor(
+    store: ConnectRedisStore,
+    { client, channelName, timeoutMs }: RedisLiveStoreOptions & { readonly timeoutMs: number },
+  ) {
     this.#store = store
+    const keyPrefix = knownKeyPrefixOf(store)
+    if (keyPrefix !== undefined) this.#prefix = keyPrefix + store.prefix
     this.#deadlines = new CallTimeouts(timeoutMs)
-    this.#deployment = deploymentOf(
-      store,
+    const deployment = deploymentOf(
+      client ?? store.client,
       { timeoutMs, deadlines: this.#deadlines },
       {
         onInvalidate: (key) => {
-          if (key.startsWith(this.#prefix)) this.#throttle.announce(key.slice(this.#prefix.length))
+          this.#withSessionOf(key, (sessionID) => {
+            this.#throttle.announce(sessionID)
+          })
         },
         onMissed: (concerns) => {
           if (concerns === undefined) this.#onChange?.(undefined)
-          else this.#throttle.missedWhere((sessionID) => concerns(this.#prefix + sessionID))
+          else this.#throttle.missedWhere((sessionID) => concerns(`${this.#prefix ?? ''}${sessionID}`))
         },
         onTracked: () => {
           this.#stopHearing?.()
@@ -94,12 +140,33 @@ class RedisLiveStore implements LiveStore {
         },
       },
     )
-    this.#writer = new KeyWriter(this.#deployment, this.#deadlines)
+    if (deployment === undefined) throw client === undefined ? storeClientError(store) : clientError(client)
+    this.#deployment = deployment
+    this.channel = new TrackingChannel(
+      deployment,
+      channelName ?? channelNameOf(store, client ?? store.client),
+      timeoutMs,
+    )
+    this.#writer = new KeyWriter(this.#deployment, this.#deadlines, {
+      onBegin: (key) => this.#throttle.beginOwnWrite(key.slice(this.#prefix?.length)),
+      onAnnounced: (key) => {
+        this.#withSessionOf(key, (sessionID) => {
+          this.#throttle.expectOwnWrite(sessionID)
+        })
+      },
+      onOvertaken: (key) => {
+        this.#withSessionOf(key, (sessionID) => {
+          this.#throttle.missed(sessionID)
+        })
+      },
+    })
     this.#asksExpiry = typeof store.ttl === 'function'
   }
 
   async get(sessionID: string, held?: StoredSession): Promise<StoredSession | undefined> {
     const known = isRaw(held) ? held : undefined
+    // Before the read, not after it: what is announced meanwhile may have come later.
+    this.#throttle.wasRead(sessionID)
     try {
       // What is held is read again because something may have moved, and that may be the expiry alone.
       const found = await this.#read(sessionID, known !== undefined || this.#asksExpiry, known)
@@ -112,18 +179,15 @@ class RedisLiveStore implements LiveStore {
 
   async replace(sessionID: string, expected: StoredSession, next: SessionData): Promise<ReplaceResult> {
     if (!(expected instanceof RedisSession)) {
-      // Read by somebody else, or no session at all: nothing that one could compare with.
+      // Not read here, or no usable session: there is no text to compare with.
       const current = await this.get(sessionID)
       return current === undefined ? 'gone' : { changed: current }
     }
     const raw = this.#textOf(sessionID, expected, next)
-    const result = await this.#writer.replace(this.#keyOf(sessionID), expected.raw, raw)
+    const result = await this.#writer.replace(await this.#keyOf(sessionID), expected.raw, raw)
     if (result === 'gone') return 'gone'
-    if (result === 'replaced') {
-      this.#throttle.expectOwnWrite(sessionID)
-      return { replaced: await this.#parsed(raw, expected.expiresAt) }
-    }
-    // Bytes that are no UTF-8 come back as others: it would be tried for ever.
+    if (result === 'replaced') return { replaced: await this.#parsed(raw, expected.expiresAt, expected.slackMs) }
+    // Bytes that are no UTF-8 come back as others: the write would be tried for ever.
     if (result.current === expected.raw) throw new StoreUnavailableError('The record is no text that can be compared.')
     return { changed: await this.#parsed(result.current, undefined) }
   }
@@ -131,14 +195,41 @@ class RedisLiveStore implements LiveStore {
   async touch(sessionID: string): Promise<'touched' | 'gone'> {
     const stored = await this.#read(sessionID, false, undefined)
     if (!(stored instanceof RedisSession)) return 'gone'
-    const { disableTTL, disableTouch } = this.#store
-    if (disableTTL || disableTouch) return 'touched'
-    const seconds = secondsToLive(this.#store, hydrateSession(this.#store, sessionID, stored.snapshot).touch())
-    return (await this.#writer.expire(this.#keyOf(sessionID), seconds)) ? 'touched' : 'gone'
+    if (this.#ignoresTouch) return 'touched'
+    const result = await this.touchHeld(sessionID, stored)
+    if (result === 'gone') return 'gone'
+    this.#throttle.missed(sessionID)
+    return 'touched'
+  }
+
+  async touchHeld(sessionID: string, held: StoredSession): Promise<TouchResult> {
+    if (this.#ignoresTouch || !(held instanceof RedisSession)) return await this.touch(sessionID)
+    const seconds = secondsToLive(this.#store, hydrateSession(this.#store, sessionID, held.snapshot).touch())
+    const touchedAt = Date.now()
+    const raw = await this.#touched(sessionID, seconds)
+    if (raw === null || raw === '') return 'gone'
+    const now = Date.now()
+    if (raw === held.raw) return { touched: held.until(now + seconds * 1000, Math.max(now - touchedAt, 0)) }
+    // It was written since, perhaps just now: then that was not announced.
+    this.#throttle.missed(sessionID)
+    return 'touched'
+  }
+
+  async #touched(sessionID: string, seconds: number): Promise<string | null> {
+    const key = await this.#keyOf(sessionID)
+    const end = this.#throttle.beginOwnWrite(sessionID)
+    let isDone = false
+    try {
+      const { raw } = await this.#deployment.read(key, { touchSeconds: seconds })
+      isDone = true
+      return raw
+    } finally {
+      end(isDone)
+    }
   }
 
   async destroy(sessionID: string): Promise<void> {
-    await this.#writer.remove(this.#keyOf(sessionID))
+    await this.#writer.remove(await this.#keyOf(sessionID))
   }
 
   watch(sessionID: string): void {
@@ -149,7 +240,7 @@ class RedisLiveStore implements LiveStore {
     this.#throttle.unwatch(sessionID)
   }
 
-  /* With a second listener the first bridge would hear of no logout any more, and nobody would notice. */
+  /* With a second listener, the first bridge would no longer hear of any logout, and nothing would say so. */
   onChange(listener: (sessionID: string | undefined) => void): void {
     if (this.#onChange !== undefined) {
       throw new TypeError(
@@ -165,6 +256,7 @@ class RedisLiveStore implements LiveStore {
   }
 
   async close(): Promise<void> {
+    await this.channel.close()
     const closed = this.#deployment.close()
     this.#stopHearing?.()
     this.#writer.close()
@@ -180,12 +272,13 @@ class RedisLiveStore implements LiveStore {
   }
 
   async #read(sessionID: string, withExpiry: boolean, known: RawSession | undefined): Promise<RawSession | undefined> {
-    const { raw, expiresAt } = await this.#deployment.read(this.#keyOf(sessionID), withExpiry)
+    const { raw, expiresAt, slackMs } = await this.#deployment.read(await this.#keyOf(sessionID), { withExpiry })
     // connect-redis takes an empty value for none.
     if (raw === null || raw === '') return undefined
-    if (raw !== known?.raw) return await this.#readNew(sessionID, await this.#parsed(raw, expiresAt))
-    if (expiresAt === undefined || !(known instanceof RedisSession) || lastsAsKnown(known, expiresAt)) return known
-    return known.until(expiresAt)
+    if (raw !== known?.raw) return await this.#readNew(sessionID, await this.#parsed(raw, expiresAt, slackMs))
+    if (expiresAt === undefined || !(known instanceof RedisSession) || known.lastsUntil(expiresAt, slackMs))
+      return known
+    return known.until(expiresAt, slackMs)
   }
 
   async #readNew(sessionID: string, session: RawSession): Promise<RawSession | undefined> {
@@ -195,9 +288,9 @@ class RedisLiveStore implements LiveStore {
     return await this.#read(sessionID, true, session)
   }
 
-  async #parsed(raw: string, expiresAt: number | undefined): Promise<RawSession> {
+  async #parsed(raw: string, expiresAt: number | undefined, slackMs = 0): Promise<RawSession> {
     try {
-      return sessionOf(raw, await this.#store.serializer.parse(raw), expiresAt)
+      return sessionOf(raw, await this.#store.serializer.parse(raw), expiresAt, slackMs)
     } catch (cause) {
       throw new StoreUnavailableError("The session store's serializer could not read a record.", { cause })
     }
@@ -210,13 +303,25 @@ class RedisLiveStore implements LiveStore {
     return this.#store.serializer.stringify(hydrateSession(this.#store, sessionID, draft))
   }
 
-  #keyOf(sessionID: string): string {
-    return this.#store.prefix + sessionID
+  get #ignoresTouch(): boolean {
+    const { disableTTL, disableTouch } = this.#store
+    return disableTTL === true || disableTouch === true
   }
 
-  /* Of the keys as the servers have them. */
-  get #prefix(): string {
-    return this.#deployment.keyPrefix + this.#store.prefix
+  /* The prefix is known already but for the first time with a store that hides its client. */
+  #keyOf(sessionID: string): string | Promise<string> {
+    if (this.#prefix !== undefined) return this.#prefix + sessionID
+    return this.#findPrefix().then((prefix) => prefix + sessionID)
+  }
+
+  async #findPrefix(): Promise<string> {
+    const keyPrefix = await this.#deadlines.within(() => keyPrefixOf(this.#store))
+    this.#prefix ??= keyPrefix + this.#store.prefix
+    return this.#prefix
+  }
+
+  #withSessionOf(key: string, then: (sessionID: string) => void): void {
+    if (this.#prefix !== undefined && key.startsWith(this.#prefix)) then(key.slice(this.#prefix.length))
   }
 }
 
@@ -224,15 +329,8 @@ function isRaw(stored: StoredSession | undefined): stored is RawSession {
   return stored !== undefined && 'raw' in stored
 }
 
-/* Nothing that is over lasts as known: that it is not over is news. */
-function lastsAsKnown({ expiresAt }: RedisSession, found: number): boolean {
-  if (expiresAt === undefined) return false
-  return expiresAt === found || (expiresAt > Date.now() && Math.abs(expiresAt - found) <= expiryToleranceMs)
-}
-
-/** connect-redis' own rule (`getTTL`, which is private there). */
-function secondsToLive({ ttl }: ConnectRedisStore, session: SessionData): number {
-  if (typeof ttl === 'function') return ttl(session)
-  const { maxAge } = session.cookie
-  return typeof maxAge === 'number' ? Math.ceil(maxAge / 1000) : ttl
+/* Pub/sub knows no databases. */
+function channelNameOf({ prefix }: ConnectRedisStore, client: unknown): string {
+  const { database = 0 } = (client as { readonly options?: { readonly database?: number } }).options ?? {}
+  return `ws-session-bridge:${String(database)}:${prefix}`
 }

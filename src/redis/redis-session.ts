@@ -7,6 +7,10 @@ import { NormalizedSession, usableSnapshotOf } from '../store/normalized-session
 import type { StoredSession } from '../store/live-store.js'
 import type { SessionSnapshot } from '../store/snapshot.js'
 
+/** PTTL counts in whole ms, and clocks do not run alike. */
+const expiryToleranceMs = 20
+const wholeSecondMs = 1_000
+
 /** What both kinds of record have. */
 export interface RawSession extends StoredSession {
   readonly raw: string
@@ -14,10 +18,13 @@ export interface RawSession extends StoredSession {
 
 export class RedisSession extends NormalizedSession implements RawSession {
   readonly raw: string
+  /** By how many ms `expiresAt` may be too late. */
+  readonly slackMs: number
 
-  constructor(raw: string, snapshot: SessionSnapshot, expiresAt: number | undefined) {
+  constructor(raw: string, snapshot: SessionSnapshot, expiresAt: number | undefined, slackMs = 0) {
     super(snapshot, expiresAt)
     this.raw = raw
+    this.slackMs = slackMs
   }
 
   /** Whether the record's date says nothing of its expiry: `touch` moves the key's without it, but never to an earlier time. */
@@ -26,8 +33,24 @@ export class RedisSession extends NormalizedSession implements RawSession {
     return expires === null || Date.parse(expires) <= Date.now()
   }
 
-  until(expiresAt: number): RedisSession {
-    return new RedisSession(this.raw, this.snapshot, expiresAt)
+  until(expiresAt: number, slackMs: number): RedisSession {
+    return new RedisSession(this.raw, this.snapshot, expiresAt, slackMs)
+  }
+
+  /**
+   * Whether a key that expires then lasts as long as is known already. Of an expiry that has passed, it is news that the session is
+   * still there. A record's own date may be up to a second too early, since connect-redis sets whole seconds.
+   */
+  lastsUntil(expiresAt: number, slackMs: number): boolean {
+    const { expires } = this.snapshot.cookie
+    const known = this.expiresAt ?? (expires === null ? undefined : Date.parse(expires))
+    if (known === undefined || (known <= Date.now() && known !== expiresAt)) return false
+    if (known === expiresAt) return true
+    const mayBeEarlier = this.expiresAt === undefined ? wholeSecondMs : 0
+    return (
+      expiresAt - slackMs <= known + mayBeEarlier + expiryToleranceMs &&
+      known - this.slackMs <= expiresAt + expiryToleranceMs
+    )
   }
 }
 
@@ -47,7 +70,8 @@ export function sessionOf(
   raw: string,
   record: SessionData,
   expiresAt: number | undefined,
+  slackMs = 0,
 ): RedisSession | UnusableSession {
   const snapshot = usableSnapshotOf({ record })
-  return snapshot === undefined ? new UnusableSession(raw, record) : new RedisSession(raw, snapshot, expiresAt)
+  return snapshot === undefined ? new UnusableSession(raw, record) : new RedisSession(raw, snapshot, expiresAt, slackMs)
 }

@@ -1,55 +1,64 @@
 /*
- * A master that Sentinels watch over, and whose place a replica may take.
+ * A master that is watched by Sentinels, and whose place a replica may take.
  */
+import { setTimeout as pause } from 'node:timers/promises'
+
 import type { RedisSentinelType } from 'redis'
 
 import { StoreUnavailableError } from '../errors.js'
-import type { Deployment, DeploymentListener, KeyCommands, NodeAddress } from './deployment.js'
+import type { Deployment, DeploymentListener, NodeAddress } from './deployment.js'
 import type { CallLimits, ConnectionOptions, RedisClient } from './dedicated-client.js'
-import type { Reading } from './reading.js'
-import { RetiredError, Server } from './server.js'
+import type { Reading, ReadOptions } from './reading.js'
+import { RetiredError, Server, type Send } from './server.js'
+import type { Subscription } from './subscription.js'
+
+/** How often to look for a master on which to listen. */
+const retryMs = 500
 
 /** A client of `createSentinel`. */
 export class SentinelMaster implements Deployment {
-  readonly keyPrefix: string
-  readonly commands: KeyCommands
   readonly #sentinel: RedisSentinelType
   readonly #limits: CallLimits
   readonly #listener: DeploymentListener
   #server: Server | undefined
-  /** While the Sentinels look for a master, node-redis keeps whoever asks, however long: one asks for all. */
+  /** While the Sentinels look for a master, node-redis does not answer, however long it takes: one call for all. */
   #asking: Promise<NodeAddress> | undefined
+  #subscription: Subscription | undefined
   #closed = false
 
   constructor(sentinel: RedisSentinelType, limits: CallLimits, listener: DeploymentListener) {
-    this.keyPrefix = String(sentinel._keyPrefix ?? '')
-    this.commands = sentinel.withCommandOptions({
-      timeout: limits.timeoutMs,
-      typeMapping: {},
-    })
     this.#sentinel = sentinel
     this.#limits = limits
     this.#listener = listener
     sentinel.on('topology-change', this.#onTopologyChange)
   }
 
-  isReady(): boolean {
-    return this.#sentinel.isReady
-  }
-
-  async read(key: string, withExpiry: boolean): Promise<Reading> {
+  async read(key: string, options: ReadOptions): Promise<Reading> {
     for (;;) {
       const server = await this.#current()
       try {
-        return await server.read(key, withExpiry)
+        return await server.read(key, options)
       } catch (error) {
         if (!(error instanceof RetiredError)) throw error
       }
     }
   }
 
-  async placeOf(): Promise<NodeAddress> {
-    // The lease of a client is over at once: it is only asked where it is connected to.
+  async ask<T>(_key: string, send: Send<T>): Promise<T> {
+    return await (await this.#current()).ask(send)
+  }
+
+  askAny<T>(send: Send<T>): Promise<T> {
+    return this.ask('', send)
+  }
+
+  listen(subscription: Subscription): void {
+    this.#subscription = subscription
+    void this.#keepListening()
+  }
+
+  async addressOf(): Promise<NodeAddress> {
+    // The client's lease is over at once: only its address is wanted.
     const master = await this.#limits.deadlines.within(() =>
       this.#sentinel._execute(false, (client) => Promise.resolve(client as unknown as RedisClient)),
     )
@@ -57,7 +66,7 @@ export class SentinelMaster implements Deployment {
     const options: ConnectionOptions = {
       ...this.#limits,
       client: master,
-      target: { host, port, keyPrefix: this.keyPrefix },
+      target: { host, port },
     }
     return { address: `${host}:${String(port)}`, options }
   }
@@ -70,13 +79,26 @@ export class SentinelMaster implements Deployment {
 
   async #current(): Promise<Server> {
     if (this.#server !== undefined) return this.#server
-    this.#asking ??= this.placeOf().finally(() => {
+    this.#asking ??= this.addressOf().finally(() => {
       this.#asking = undefined
     })
     const { options } = await this.#asking
     if (this.#closed) throw new StoreUnavailableError('The bridge is closed.')
-    this.#server ??= new Server(options, this.#listener)
-    return this.#server
+    return (this.#server ??= this.#serverAt(options))
+  }
+
+  #serverAt(options: ConnectionOptions): Server {
+    const server = new Server(options, this.#listener)
+    server.listen(this.#subscription)
+    return server
+  }
+
+  /* Nothing else may be asked of a new master for long. */
+  async #keepListening(): Promise<void> {
+    while (!this.#closed && this.#server === undefined) {
+      await this.#current().catch(() => pause(retryMs, undefined, { ref: false }))
+    }
+    this.#server?.listen(this.#subscription)
   }
 
   readonly #onTopologyChange = (event: { type: string }): void => {
@@ -84,5 +106,6 @@ export class SentinelMaster implements Deployment {
     void this.#server.close(new RetiredError())
     this.#server = undefined
     this.#listener.onMissed()
+    if (this.#subscription !== undefined) void this.#keepListening()
   }
 }

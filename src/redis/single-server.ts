@@ -1,35 +1,39 @@
 /*
  * One server holds all sessions.
  */
-import type { Deployment, DeploymentListener, KeyCommands, NodeAddress } from './deployment.js'
+import type { Deployment, DeploymentListener, NodeAddress } from './deployment.js'
 import type { CallLimits, ConnectionOptions, RedisClient } from './dedicated-client.js'
-import type { Reading } from './reading.js'
-import { Server } from './server.js'
+import type { Reading, ReadOptions } from './reading.js'
+import { Server, type Send } from './server.js'
+import type { Subscription } from './subscription.js'
 
 /** A client of `createClient`. */
 export class SingleServer implements Deployment {
-  readonly keyPrefix: string
-  readonly commands: KeyCommands
   readonly #options: ConnectionOptions
   readonly #server: Server
 
   constructor(client: RedisClient, limits: CallLimits, listener: DeploymentListener) {
     this.#options = { ...limits, client }
-    this.keyPrefix = String(client.options.keyPrefix ?? '')
-    // The timeout is node-redis' own: it takes back what could not even be sent.
-    this.commands = client.withCommandOptions({ timeout: limits.timeoutMs, typeMapping: {} })
     this.#server = new Server(this.#options, listener)
   }
 
-  isReady(): boolean {
-    return this.#options.client.isReady
+  read(key: string, options: ReadOptions): Promise<Reading> {
+    return this.#server.read(key, options)
   }
 
-  read(key: string, withExpiry: boolean): Promise<Reading> {
-    return this.#server.read(key, withExpiry)
+  ask<T>(_key: string, send: Send<T>): Promise<T> {
+    return this.#server.ask(send)
   }
 
-  placeOf(): Promise<NodeAddress> {
+  askAny<T>(send: Send<T>): Promise<T> {
+    return this.#server.ask(send)
+  }
+
+  listen(subscription: Subscription): void {
+    this.#server.listen(subscription)
+  }
+
+  addressOf(): Promise<NodeAddress> {
     return Promise.resolve({ address: '', options: this.#options })
   }
 

@@ -1,16 +1,18 @@
 /*
- * The one connection that reads sessions, and on which Redis says which of them changed (CLIENT TRACKING).
+ * The connection on which sessions are read and written, and on which Redis announces which of them have changed (CLIENT
+ * TRACKING).
  */
 import { setTimeout as pause } from 'node:timers/promises'
 
 import { longestTimerMs } from '../internal/clock.js'
 import { StoreUnavailableError } from '../errors.js'
 import { asStoreError } from '../internal/call-timeouts.js'
+import { listen, type Subscription } from './subscription.js'
 import { connect, duplicateOf, type ConnectionOptions, type RedisClient } from './dedicated-client.js'
 
 /** What is heard on the connection. */
 export interface TrackingListener {
-  /** A key that was read here has changed, or has been touched. */
+  /** A key that was read here was changed or touched. */
   readonly onInvalidate: (key: string) => void
   /** Changes may have been missed: the connection was lost, the database was flushed, or tracking is refused. */
   readonly onMissed: () => void
@@ -22,10 +24,10 @@ export interface TrackingListener {
   readonly onLost?: () => void
 }
 
-/** The connection was lost before the answer came; the command may be sent again on the next one. */
+/** The connection was lost before the answer came. What only reads may be sent again on the next one. */
 export class ConnectionLostError extends StoreUnavailableError {}
 
-/** How long a server may be left unasked, in deadlines: a connection that leads nowhere gives no sign by itself. */
+/** After how many deadlines without a question a server is asked something: a dead connection gives no sign by itself. */
 const deadlinesIdle = 5
 /** Without tracking, everything is to be checked this often, and tracking to be tried again. */
 const untrackedCheckMs = 30_000
@@ -35,7 +37,7 @@ const soundMs = 1_000
 
 const tracking = { RESP: 3, emitInvalidate: true }
 
-/** How often to ask a server that nobody asks, in ms. */
+/** How often to ask a server that is otherwise not asked anything, in ms. */
 export function idleMsOf(timeoutMs: number): number {
   return Math.min(deadlinesIdle * timeoutMs, longestTimerMs)
 }
@@ -55,7 +57,10 @@ export class TrackingConnection {
   readonly #closing = new AbortController()
   readonly #waiting: Waiter[] = []
   #client: RedisClient | undefined
-  /** Why the last attempt failed; until another succeeds, nobody waits. */
+  /** What is open now. */
+  #opened: OpenedClient | undefined
+  #subscription: Subscription | undefined
+  /** Why the last attempt failed; until another succeeds, calls fail at once. */
   #failure: StoreUnavailableError | undefined
   #running: Promise<void> | undefined
   #openedBefore = false
@@ -70,11 +75,11 @@ export class TrackingConnection {
   /**
    * Sends commands, and waits for their answers no longer than a deadline; a connection that lets one pass is thrown away.
    *
-   * @throws {ConnectionLostError} (rejects) if the connection was lost meanwhile.
+   * @throws {ConnectionLostError} (rejects) if the connection was lost meanwhile: what was sent may have been done.
    * @throws {StoreUnavailableError} (rejects) if there is none, or no answer in time, or an error for an answer.
    */
   async ask<T>(send: (client: RedisClient) => Promise<T>): Promise<T> {
-    const client = this.#client ?? (await this.#opened())
+    const client = this.#client ?? (await this.#whenOpen())
     const call = { isLate: false }
     try {
       const answer = await this.#options.deadlines.within(
@@ -97,6 +102,17 @@ export class TrackingConnection {
     return this.#client !== undefined
   }
 
+  /** Listens to a channel from now on, which opens the connection; `undefined`: no longer. */
+  listen(subscription: Subscription | undefined): void {
+    const before = this.#subscription
+    if (before === subscription || this.#isClosed) return
+    this.#subscription = subscription
+    if (before !== undefined) this.#client?.unsubscribe(before.name).catch(() => undefined)
+    if (subscription === undefined) return
+    if (this.#opened !== undefined) void this.#listenOn(this.#opened)
+    this.#running ??= this.#keepOpen()
+  }
+
   async close(): Promise<void> {
     this.#closing.abort()
     this.#client?.destroy()
@@ -112,7 +128,7 @@ export class TrackingConnection {
     return this.#closing.signal.aborted
   }
 
-  #opened(): Promise<RedisClient> {
+  #whenOpen(): Promise<RedisClient> {
     if (this.#isClosed) return Promise.reject(new StoreUnavailableError('The bridge is closed.'))
     if (this.#failure !== undefined) return Promise.reject(this.#failure)
     this.#running ??= this.#keepOpen()
@@ -152,7 +168,7 @@ export class TrackingConnection {
       const { cause } = asStoreError(error)
       if (!isRefusal(cause)) throw error
       // What was refused is tracking if a connection without it is not.
-      const untracked = await this.#connected({})
+      const untracked = await this.#connectedUntracked()
       if (!this.#refused && !this.#isClosed) this.#listener.onRefused(cause)
       this.#refused = true
       const successor = await this.#serveUntracked(untracked)
@@ -191,6 +207,38 @@ export class TrackingConnection {
     return successor
   }
 
+  async #connectedUntracked(): Promise<OpenedClient> {
+    try {
+      return await this.#connected({ RESP: 3 })
+    } catch (error) {
+      if (!isRefusal(asStoreError(error).cause)) throw error
+      return { ...(await this.#connected({ RESP: 2 })), takesCommandsOnly: true }
+    }
+  }
+
+  /* With RESP 2 a connection that listens takes no commands: then it has another one at its side, and both are lost together. */
+  async #listenOn({ client, lost, takesCommandsOnly }: OpenedClient): Promise<void> {
+    const { deadlines } = this.#options
+    const subscription = this.#subscription
+    if (subscription === undefined) return
+    if (takesCommandsOnly !== true) {
+      await listen(client, subscription, deadlines)
+      return
+    }
+    const listener = duplicateOf(this.#options, { RESP: 2 }, () => {
+      client.destroy()
+    })
+    void lost.then(() => {
+      listener.destroy()
+    })
+    await connect(listener, deadlines).then(
+      () => listen(listener, subscription, deadlines),
+      () => {
+        client.destroy()
+      },
+    )
+  }
+
   #retire(client: RedisClient): void {
     const destroy = (): void => {
       client.destroy()
@@ -217,11 +265,14 @@ export class TrackingConnection {
     return { client, lost }
   }
 
-  async #serve({ client }: OpenedClient, over: Promise<unknown>): Promise<void> {
+  async #serve(opened: OpenedClient, over: Promise<unknown>): Promise<void> {
+    const { client } = opened
     // Closed, or lost again, before this turn came.
     if (this.#isClosed) client.destroy()
     if (!client.isReady) return
     this.#client = client
+    this.#opened = opened
+    void this.#listenOn(opened)
     this.#failure = undefined
     for (const { resolve } of this.#waiting.splice(0)) resolve(client)
     if (this.#openedBefore) this.#listener.onMissed()
@@ -229,6 +280,7 @@ export class TrackingConnection {
     const timer = setInterval(this.#beat, this.#idleMs)
     timer.unref()
     await over
+    if (this.#opened === opened) this.#opened = undefined
     clearInterval(timer)
   }
 
@@ -246,6 +298,8 @@ interface OpenedClient {
   readonly client: RedisClient
   /** Resolves when it is no longer open. */
   readonly lost: Promise<undefined>
+  /** It speaks RESP 2 and cannot listen at the same time. */
+  readonly takesCommandsOnly?: boolean
 }
 
 interface Waiter {

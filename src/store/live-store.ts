@@ -45,8 +45,13 @@ export interface LiveStore {
   close(): Promise<void>
 }
 
+/** What became of a `touchHeld`. `touched` without a record: a report is still to come. */
+export type TouchResult = { readonly touched: StoredSession } | 'touched' | 'gone'
+
 /** What the bridge's own LiveStores can do in addition. */
 export interface CallReportingLiveStore extends LiveStore {
+  /** A `touch` of a session that need not be read first. Says what the store holds now, so that it need not be read after it. */
+  touchHeld?(sessionID: string, held: StoredSession): Promise<TouchResult>
   /**
    * Registers the one listener of the calls that this process makes to the store, of watched sessions and of all
    * (`sessionID` undefined): right after each call, and again with the same object at its answer. From then on such a call

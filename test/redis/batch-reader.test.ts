@@ -39,9 +39,9 @@ function startReader(timeoutMs = 60_000) {
 describe('the reader of batches', () => {
   it('has one batch under way, while the next one collects', async () => {
     const { reader, asked, answer } = startReader()
-    const first = [reader.read('a', false), reader.read('b', false)]
+    const first = [reader.read('a', {}), reader.read('b', {})]
     await vi.waitUntil(() => asked.length > 0)
-    const second = [reader.read('c', false), reader.read('d', false)]
+    const second = [reader.read('c', {}), reader.read('d', {})]
     await Promise.resolve()
     expect(asked).toEqual([['a', 'b']])
     await answer()
@@ -55,7 +55,7 @@ describe('the reader of batches', () => {
 
   it('asks for no more than 200 keys at once', async () => {
     const { reader, asked, answer } = startReader()
-    const reads = Array.from({ length: 450 }, (_, index) => reader.read(`key${index}`, false))
+    const reads = Array.from({ length: 450 }, (_, index) => reader.read(`key${index}`, {}))
     for (let batch = 0; batch < 3; batch += 1) await answer()
     await Promise.all(reads)
     expect(asked.map(({ length }) => length)).toEqual([200, 200, 50])
@@ -63,40 +63,40 @@ describe('the reader of batches', () => {
 
   it('asks once for what many want to read, and never answers with what was read before they asked', async () => {
     const { reader, asked, answer } = startReader()
-    const early = reader.read('a', false)
-    const along = reader.read('a', true)
+    const early = reader.read('a', {})
+    const along = reader.read('a', { withExpiry: true })
     await vi.waitUntil(() => asked.length > 0)
-    const late = reader.read('a', false)
+    const late = reader.read('a', {})
     await answer()
     expect(await early).toBe(await along)
     expect((await along).expiresAt).toBeGreaterThan(Date.now())
     await answer()
-    expect(await late).toEqual({ raw: 'a', expiresAt: undefined })
+    expect(await late).toMatchObject({ raw: 'a', expiresAt: undefined })
     expect(asked).toEqual([['a'], ['a']])
   })
 
   it('asks how long a key lasts only for whom wants to know', async () => {
     const { reader, timed, answer } = startReader()
     const reads = [
-      reader.read('a', false),
-      reader.read('b', true),
-      reader.read('for ever', true),
-      reader.read('gone', true),
+      reader.read('a', {}),
+      reader.read('b', { withExpiry: true }),
+      reader.read('for ever', { withExpiry: true }),
+      reader.read('gone', { withExpiry: true }),
     ]
     await answer()
     const [a, b, forEver, gone] = await Promise.all(reads)
     expect(timed).toEqual(['b', 'for ever', 'gone'])
-    expect(a).toEqual({ raw: 'a', expiresAt: undefined })
+    expect(a).toMatchObject({ raw: 'a', expiresAt: undefined })
     expect(b!.expiresAt! - Date.now()).toBeGreaterThan(900)
-    expect(forEver).toEqual({ raw: 'for ever', expiresAt: Infinity })
-    expect(gone).toEqual({ raw: null, expiresAt: undefined })
+    expect(forEver).toMatchObject({ raw: 'for ever', expiresAt: Infinity })
+    expect(gone).toMatchObject({ raw: null, expiresAt: undefined })
   })
 
   it('reads again on the next connection what a lost one has not answered', async () => {
     const { reader, asked, answer } = startReader()
-    const first = reader.read('a', true)
+    const first = reader.read('a', { withExpiry: true })
     await vi.waitUntil(() => asked.length > 0)
-    const second = reader.read('a', false)
+    const second = reader.read('a', {})
     await answer(new ConnectionLostError())
     await answer()
     expect((await first).expiresAt).toBeDefined()
@@ -105,10 +105,10 @@ describe('the reader of batches', () => {
 
   it('fails with the answer of Redis where that is an error, and goes on', async () => {
     const { reader, answer } = startReader()
-    const failed = reader.read('a', false)
+    const failed = reader.read('a', {})
     await answer(new Error('NOPERM'))
     await expect(failed).rejects.toThrow('NOPERM')
-    const read = reader.read('a', false)
+    const read = reader.read('a', {})
     await answer()
     expect(await read).toMatchObject({ raw: 'a' })
   })
@@ -116,11 +116,11 @@ describe('the reader of batches', () => {
   it('keeps nobody waiting beyond the deadline, neither under way nor collecting', async () => {
     const { reader, asked, answer } = startReader(200)
     const expected = expect.objectContaining({ reason: expect.any(StoreUnavailableError) as unknown }) as unknown
-    const first = reader.read('a', false)
+    const first = reader.read('a', {})
     first.catch(() => undefined)
     await vi.waitUntil(() => asked.length > 0)
-    expect(await Promise.allSettled([first, reader.read('b', false)])).toEqual([expected, expected])
-    const after = reader.read('c', false)
+    expect(await Promise.allSettled([first, reader.read('b', {})])).toEqual([expected, expected])
+    const after = reader.read('c', {})
     await answer()
     await answer()
     expect(await after).toMatchObject({ raw: 'c' })

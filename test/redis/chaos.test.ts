@@ -45,7 +45,7 @@ const scenes: Record<string, () => Promise<Scene>> = {
     return {
       at: { url: server.url },
       http,
-      killConnections: (skipMe) => http.sendCommand(['CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', skipMe]),
+      killConnections: (skipMe) => http.sendCommand(['CLIENT', 'KILL', 'SKIPME', skipMe]),
       clients: () => http.sendCommand<string>(['CLIENT', 'LIST']),
       async trouble(round, below) {
         if (round % 4 === 0) {
@@ -70,7 +70,9 @@ const scenes: Record<string, () => Promise<Scene>> = {
       // Each spares the connection that says so: it is the one that the fixture moves slots by.
       killConnections: () =>
         Promise.all(
-          cluster.nodes.map(({ admin }) => admin.sendCommand(['CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes'])),
+          cluster.nodes.flatMap(({ admin }) =>
+            ['normal', 'pubsub'].map((type) => admin.sendCommand(['CLIENT', 'KILL', 'TYPE', type, 'SKIPME', 'yes'])),
+          ),
         ),
       async clients() {
         const lists = cluster.nodes.map(({ admin }) => admin.sendCommand<string>(['CLIENT', 'LIST']))

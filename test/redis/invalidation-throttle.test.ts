@@ -72,6 +72,36 @@ describe('the throttle of announcements', () => {
     },
   )
 
+  it('keeps quiet about the announcement of an own write, and only about that', () => {
+    const { throttle, reports } = startThrottle()
+    const end = throttle.beginOwnWrite('busy')
+    throttle.announce('busy')
+    expect(reports).toEqual([])
+    throttle.announce('busy')
+    expect(reports).toEqual(['busy'])
+    end(true)
+  })
+
+  it('reports what was announced during an own write that was not done', () => {
+    const { throttle, reports } = startThrottle()
+    const end = throttle.beginOwnWrite('busy')
+    throttle.announce('busy')
+    end(false)
+    expect(reports).toEqual(['busy'])
+  })
+
+  it('expects no announcement of a write to what was announced and not read since', () => {
+    const { throttle, reports } = startThrottle()
+    throttle.announce('busy')
+    throttle.beginOwnWrite('busy')
+    throttle.announce('busy')
+    expect(reports).toHaveLength(2)
+    throttle.wasRead('busy')
+    throttle.beginOwnWrite('busy')(true)
+    throttle.announce('busy')
+    expect(reports).toHaveLength(3)
+  })
+
   it('forgives an announcement each second', () => {
     const { reports, announce } = startThrottle()
     announce('busy', 5)

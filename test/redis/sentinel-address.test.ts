@@ -26,7 +26,7 @@ it('the Sentinel that knows no master is asked for it once by all who read, and 
     await master.close()
     deadlines.close()
   })
-  const readAll = () => Promise.allSettled(Array.from({ length: 50 }, (_, index) => master.read(`id${index}`, false)))
+  const readAll = () => Promise.allSettled(Array.from({ length: 50 }, (_, index) => master.read(`id${index}`, {})))
   for (const round of [1, 2]) {
     for (const { status } of await readAll()) expect(status).toBe('rejected')
     expect(asked).toBe(round)

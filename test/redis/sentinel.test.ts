@@ -1,56 +1,9 @@
-import { randomUUID } from 'node:crypto'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { RedisStore } from 'connect-redis'
-import { createClient, createSentinel } from 'redis'
-import { beforeAll, describe, expect, it, vi } from 'vitest'
+import { beforeAll, describe, expect, it } from 'vitest'
 import { redisLiveStore } from 'ws-session-bridge/redis'
-import { atEnd } from '../support/at-end.js'
 import { startApp } from '../support/app.js'
 import { open, refused } from '../support/client.js'
-import { freePort, spawnRedisServer } from '../support/redis-server.js'
-import { startRedisServer } from '../support/redis.js'
+import { startSentinel, startSentinelStore } from './sentinel-servers.js'
 import { describeLiveStore } from '../store/live-store-suite.js'
-
-/** A master with a replica, and a Sentinel that watches them. */
-async function startSentinel() {
-  const master = await startRedisServer()
-  const replica = await startRedisServer({
-    args: ['--replicaof', '127.0.0.1', String(master.port), '--repl-diskless-sync-delay', '0'],
-  })
-  const follower = createClient({ url: replica.url }).on('error', () => undefined)
-  await follower.connect()
-  atEnd(() => {
-    follower.destroy()
-  })
-  const follows = async () => (await follower.info('replication')).includes('master_link_status:up')
-  await vi.waitUntil(follows, { timeout: 10_000 })
-
-  const folder = await mkdtemp(join(tmpdir(), 'ws-session-bridge-sentinel-'))
-  atEnd(() => rm(folder, { recursive: true }))
-  const config = join(folder, 'sentinel.conf')
-  const port = await freePort()
-  await writeFile(
-    config,
-    [
-      `sentinel monitor main 127.0.0.1 ${master.port} 1`,
-      'sentinel down-after-milliseconds main 500',
-      'sentinel failover-timeout main 2000',
-    ].join('\n'),
-  )
-  const sentinel = await spawnRedisServer({ port, config, args: ['--sentinel'] })
-  atEnd(() => sentinel.stop())
-  return { master, replica, sentinel }
-}
-
-async function startStore({ sentinel: { port } }: Awaited<ReturnType<typeof startSentinel>>) {
-  const client = createSentinel({ name: 'main', sentinelRootNodes: [{ host: '127.0.0.1', port }], scanInterval: 500 })
-  client.on('error', () => undefined)
-  await client.connect()
-  atEnd(() => client.destroy())
-  return { client, store: new RedisStore({ client, prefix: `test:${randomUUID()}:` }) }
-}
 
 describe('a master behind a Sentinel', () => {
   let servers: Awaited<ReturnType<typeof startSentinel>>
@@ -59,7 +12,7 @@ describe('a master behind a Sentinel', () => {
   })
 
   describeLiveStore('redisLiveStore on a Sentinel', async () => {
-    const { store } = await startStore(servers)
+    const { store } = await startSentinelStore(servers)
     return { store, live: redisLiveStore(store) }
   })
 })
@@ -67,7 +20,7 @@ describe('a master behind a Sentinel', () => {
 describe('a master that is gone', () => {
   it('is followed by its replica: sockets stay, and changes are heard again', async () => {
     const servers = await startSentinel()
-    const { client, store } = await startStore(servers)
+    const { client, store } = await startSentinelStore(servers)
     const app = await startApp({ store, bridge: { live: redisLiveStore(store, { timeoutMs: 300 }) } })
     const cookie = await app.login('ada')
     const { closed, ws } = await open(app.wsUrl, { cookie })
