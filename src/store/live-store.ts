@@ -5,18 +5,18 @@ import type { SessionData } from 'express-session'
 
 import type { StoreCallListener } from './store-calls.js'
 
-/** A record as it was read: what `replace` compares with. How a LiveStore marks a version is its own affair. */
+/** A record as it was read: what `replace` compares with. A LiveStore may add what it needs to tell versions apart. */
 export interface StoredSession {
   /** What the store holds, as `store.get` gives it. The bridge only reads it. */
   readonly record: SessionData
   /**
-   * When the store will forget the session, in ms since the epoch; `undefined` where it does not say. A record's own
-   * `cookie.expires` is no proof of it: `touch` may move the one without the other.
+   * When the store will forget the session, in ms since the epoch; `undefined` where it does not say. The record's own
+   * `cookie.expires` may be older, because `touch` can move the one without the other.
    */
   readonly expiresAt: number | undefined
 }
 
-/** What became of a `replace`. */
+/** The result of a `replace`: what was written, or what is there instead. */
 export type ReplaceResult = { readonly replaced: StoredSession } | { readonly changed: StoredSession } | 'gone'
 
 /**
@@ -29,17 +29,17 @@ export interface LiveStore {
   get(sessionID: string, held?: StoredSession): Promise<StoredSession | undefined>
   /** Writes `next` only if the record is still `expected`; says what is there now. */
   replace(sessionID: string, expected: StoredSession, next: SessionData): Promise<ReplaceResult>
-  /** Puts off the expiry, as express-session does at the end of a request. */
+  /** Renews the expiry, as express-session does at the end of a request. */
   touch(sessionID: string): Promise<'touched' | 'gone'>
   /** Removes the session. */
   destroy(sessionID: string): Promise<void>
-  /** Change reports are wanted for this ID from now on. */
+  /** From now on, changes of this session are reported. */
   watch(sessionID: string): void
-  /** Change reports are wanted no more. */
+  /** Changes of this session are no longer reported. */
   unwatch(sessionID: string): void
-  /** Registers the one listener of reports. `undefined` instead of an ID: check everything that is watched. */
+  /** Registers the one listener of changes. `undefined` instead of an ID: every watched session may have changed. */
   onChange(listener: (sessionID: string | undefined) => void): void
-  /** Registers the one listener of what goes wrong outside any call; it becomes a `fault` of the bridge. */
+  /** Registers the one listener of errors outside any call, which become a `fault` of the bridge. */
   onFault?(listener: (error: Error) => void): void
   /** Ends what the LiveStore has opened; the store's own client stays open. */
   close(): Promise<void>

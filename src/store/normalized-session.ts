@@ -1,5 +1,5 @@
 /*
- * A record that is its own snapshot, so that it is copied once and not at every floor.
+ * A stored session whose record is its own snapshot, so that it is copied once and not in every layer.
  */
 import type { SessionData } from 'express-session'
 
@@ -7,7 +7,7 @@ import type { StoredSession } from './live-store.js'
 import { equalIgnoringExpires } from './session-equality.js'
 import { snapshotOf, type SessionSnapshot } from './snapshot.js'
 
-/** Clean, frozen, and shared with nobody who could change it. */
+/** Plain data, frozen, so that it can be shared. */
 export class NormalizedSession implements StoredSession {
   readonly snapshot: SessionSnapshot
   readonly expiresAt: number | undefined
@@ -21,6 +21,7 @@ export class NormalizedSession implements StoredSession {
     return this.snapshot as unknown as SessionData
   }
 
+  /** Whether a later read said the same. */
   isStill(snapshot: SessionSnapshot, expiresAt: number | undefined): boolean {
     return (
       this.expiresAt === expiresAt &&
@@ -30,12 +31,12 @@ export class NormalizedSession implements StoredSession {
   }
 }
 
-/** Stores that count in whole seconds round up: a date that is off by less is the record's own. */
+/** Stores that keep whole seconds round up: a date that differs by less is the record's own. */
 const roundedByMs = 1_000
 
 /**
- * The snapshot of what a LiveStore gave. Its expiry is the one that the store knows: a touch moves that alone, and leaves the date
- * in the record behind.
+ * The snapshot of what a LiveStore gave. Its expiry is the one that the store knows, because a touch moves that one and may leave
+ * the date in the record as it was.
  *
  * @throws {TypeError} for a record that cannot be a session.
  */
@@ -43,7 +44,7 @@ export function snapshotOfStored(stored: StoredSession): SessionSnapshot {
   const snapshot = stored instanceof NormalizedSession ? stored.snapshot : snapshotOf(stored.record)
   const { expiresAt } = stored
   const { expires } = snapshot.cookie
-  // A cookie without a date lasts as long as the browser, whatever the store makes of it.
+  // A cookie without a date lasts as long as the browser, whatever expiry the store has.
   if (expiresAt === undefined || expiresAt === Infinity || expires === null) return snapshot
   if (Math.abs(expiresAt - Date.parse(expires)) < roundedByMs) return snapshot
   const cookie = Object.freeze({ ...snapshot.cookie, expires: new Date(expiresAt).toISOString() })

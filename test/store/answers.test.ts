@@ -32,13 +32,13 @@ async function startWith(get: Get, handshakeTimeoutMs?: number) {
   return { ...app, authenticate: () => app.bridge.authenticate(requestWith({ cookie })), cookie }
 }
 
-describe('store, its answer', () => {
+describe('the answer of a store', () => {
   it.each<[string, Get]>([
     ['answers with an error', answers(broken)],
     ['answers with an error and a session', answers(broken, record)],
     ['throws', throws],
     ['returns a promise that rejects', () => Promise.reject(broken)],
-  ])('is store-failed with 503 when it %s', async (_what, get) => {
+  ])('is a refusal as store-failed with 503 if the store %s', async (_what, get) => {
     const { authenticate, refusals, faults } = await startWith(get)
     expect(await authenticate()).toMatchObject({ refusal: { reason: 'store-failed', status: 503 } })
     const [error] = refusals.map((refusal) => refusal.error)
@@ -48,7 +48,7 @@ describe('store, its answer', () => {
     expect(faults).toEqual([])
   })
 
-  it('is an error with a cause when it is something that is no Error', async () => {
+  it('becomes an Error with the value as its cause if the value is no Error', async () => {
     const { authenticate, refusals } = await startWith(answers('down'))
     await authenticate()
     expect(refusals).toMatchObject([{ reason: 'store-failed', error: { cause: { cause: 'down' } } }])
@@ -60,7 +60,7 @@ describe('store, its answer', () => {
     ['null', answers(null, null)],
     ['undefined', answers(undefined)],
     ['an empty string', answers(null, '' as never)],
-  ])('is no-session with 401 when it is %s', async (_what, get) => {
+  ])('is a refusal as no-session with 401 if it is %s', async (_what, get) => {
     const { authenticate } = await startWith(get)
     expect(await authenticate()).toEqual({ accepted: false, refusal: { reason: 'no-session', status: 401 } })
   })
@@ -81,7 +81,7 @@ describe('store, its answer', () => {
     ['and something is thrown', then(throws)],
     ['and then an error', then((callback) => callback(broken))],
     ['and then none', then((callback) => setImmediate(callback, null, null))],
-  ])('is the session when it comes %s', async (_how, get) => {
+  ])('lets the session in if it comes %s', async (_how, get) => {
     const { authenticate, faults, bridge } = await startWith(get)
     expect(await authenticate()).toMatchObject({ accepted: true, context: { session: { user: 'ada' } } })
     expect(faults).toEqual([])
@@ -91,7 +91,7 @@ describe('store, its answer', () => {
   it.each<[string, Get]>([
     ['an error', answers(broken)],
     ['none', answers(null, null)],
-  ])('is its first one: %s is not undone by a session after it', async (_what, get) => {
+  ])('counts once: %s is not undone by a session after it', async (_what, get) => {
     const { authenticate, refusals } = await startWith((sessionID, callback) => {
       get(sessionID, callback)
       callback(null, record)
@@ -101,11 +101,11 @@ describe('store, its answer', () => {
   })
 })
 
-describe('store, its silence', () => {
+describe('a store that does not answer', () => {
   it.each<[string, Get]>([
     ['it never answers', () => undefined],
     ['it returns a promise of a session, and nothing else', () => Promise.resolve(record)],
-  ])('is a timeout with 503 when %s', async (_what, get) => {
+  ])('is a refusal as timeout with 503 if %s', async (_what, get) => {
     const { authenticate, bridge } = await startWith(get, 30)
     expect(await authenticate()).toEqual({ accepted: false, refusal: { reason: 'timeout', status: 503 } })
     expect(bridge.stats().pending).toBe(0)
@@ -114,7 +114,7 @@ describe('store, its silence', () => {
   it.each<[string, Get]>([
     ['a session', session],
     ['an error', answers(broken)],
-  ])('is not broken by %s that comes too late', async (_what, answer) => {
+  ])('is refused once, and %s that comes too late changes nothing', async (_what, answer) => {
     const gate = createGate()
     const late = createGate()
     const app = await startWith((sessionID, callback) => {
@@ -137,8 +137,8 @@ describe('store, its silence', () => {
   })
 })
 
-describe("store, its 'disconnect' and 'connect'", () => {
-  it('refuses at once with 503, without a question, until it is back', async () => {
+describe("a store that emits 'disconnect' and 'connect'", () => {
+  it('causes refusals with 503 without a store call until it is connected again', async () => {
     const app = await startApp()
     const cookie = await app.login('ada')
     const get = vi.spyOn(app.store, 'get')
@@ -155,7 +155,7 @@ describe("store, its 'disconnect' and 'connect'", () => {
     expect(await app.bridge.authenticate(requestWith({ cookie }))).toMatchObject({ accepted: true })
   })
 
-  it('leaves open sockets open', async () => {
+  it('leaves open sockets open while it is disconnected', async () => {
     const ended = vi.fn()
     const app = await startApp()
     app.bridge.on('end', ended)
@@ -167,7 +167,7 @@ describe("store, its 'disconnect' and 'connect'", () => {
     expect(app.bridge.stats().sockets).toBe(1)
   })
 
-  it('is not listened to any more when the bridge has closed', async () => {
+  it('has no listener of the bridge left when the bridge has closed', async () => {
     const app = await startApp()
     const listeners = () => app.store.listenerCount('disconnect') + app.store.listenerCount('connect')
     const before = listeners()

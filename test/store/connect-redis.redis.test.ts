@@ -13,7 +13,7 @@ async function startOnRedis(url?: string, options: Omit<AppOptions, 'store'> = {
 }
 
 describe('connect-redis', () => {
-  it('lets a session in that HTTP has made', async () => {
+  it('lets a session in that an HTTP request has made', async () => {
     const users: unknown[] = []
     const app = await startOnRedis(undefined, {
       onConnection: (_ws, _request, context) => users.push(context.session),
@@ -40,7 +40,7 @@ describe('connect-redis', () => {
     expect(await app.bridge.load('unknown')).toBeUndefined()
   })
 
-  it('refuses a record that is no JSON as a failure, one that is no session as no session', async () => {
+  it('refuses a record that is no JSON with 503, and one that is no session with 401', async () => {
     const app = await startOnRedis()
     const cookie = app.bridge.signedCookie('id')
     await app.client.set(`${app.prefix}id`, '{"cookie":')
@@ -51,7 +51,7 @@ describe('connect-redis', () => {
     expect(app.faults).toHaveLength(1)
   })
 
-  it('is called back once, even if what follows throws', async () => {
+  it('calls back once, even if authorize throws', async () => {
     // It calls its callback a second time, with the error, when the first call throws.
     const broken = new Error('broken')
     const fail = () => {
@@ -74,7 +74,7 @@ describe('connect-redis', () => {
   })
 })
 
-describe('connect-redis, while Redis is away', () => {
+describe('connect-redis while Redis is unavailable', () => {
   it.each(['SIGKILL', 'SIGSTOP'] as const)('refuses with 503, never with 401, after %s', async (signal) => {
     const server = await startRedisServer()
     const app = await startOnRedis(server.url, { bridge: { handshakeTimeoutMs: 200 } })
@@ -92,7 +92,7 @@ describe('connect-redis, while Redis is away', () => {
     expect(app.bridge.stats()).toMatchObject({ pending: 0, sockets: 1 })
   })
 
-  it('lets in again when it is back', async () => {
+  it('lets sessions in again when Redis is back', async () => {
     const server = await startRedisServer()
     const app = await startOnRedis(server.url, { bridge: { handshakeTimeoutMs: 200 } })
     const cookie = await app.login('ada')

@@ -20,8 +20,8 @@ async function read(live: ExpressStore, sessionID = 'id') {
   return found
 }
 
-describe('get() on any store', () => {
-  it('gives back the very object it is given where nothing has changed', async () => {
+describe('get() of an ExpressStore', () => {
+  it('resolves to the object that it is given if the session has not changed', async () => {
     const { store, live } = liveOn(new MemoryStore())
     store.set('id', record({ user: 'ada' }, 60_000))
     const first = await read(live)
@@ -30,7 +30,7 @@ describe('get() on any store', () => {
     expect(await live.get('id', first)).not.toBe(first)
   })
 
-  it('says of an expiry what was heard of it, where the record’s date stays behind', async () => {
+  it('knows the expiry that a touch of this process gave to the store, although the record keeps the older date', async () => {
     const { store, live } = liveOn(new TtlStore())
     store.set('id', record({}, 10_000))
     expect((await read(live)).expiresAt).toBeUndefined()
@@ -41,7 +41,7 @@ describe('get() on any store', () => {
     expect((await read(live)).expiresAt).toBeUndefined()
   })
 
-  it('compares it with the clock that it is given', async () => {
+  it('compares that expiry with the clock of the bridge', async () => {
     const aheadMs = 3_600_000
     const store = new TtlStore()
     const live = new ExpressStore(store, undefined, { ...systemClock, now: () => Date.now() + aheadMs })
@@ -55,8 +55,8 @@ describe('get() on any store', () => {
   })
 })
 
-describe('replace() on any store', () => {
-  it('writes a real Session with a real Cookie, its maxAge renewed', async () => {
+describe('replace() of an ExpressStore', () => {
+  it('writes a real Session with a real Cookie whose maxAge is renewed', async () => {
     const { store, live } = liveOn(new MemoryStore())
     store.set('id', record({ user: 'ada' }, 10_000))
     const set = vi.spyOn(store, 'set')
@@ -68,7 +68,7 @@ describe('replace() on any store', () => {
     expect(session.cookie.maxAge).toBeGreaterThan(9_000)
   })
 
-  it('writes nothing over what it has not seen, and says what is there', async () => {
+  it('writes nothing over a change that it has not read, and resolves to that change', async () => {
     const { store, live } = liveOn(new MemoryStore())
     store.set('id', record({ user: 'ada' }))
     const expected = await read(live)
@@ -78,7 +78,7 @@ describe('replace() on any store', () => {
     expect((await read(live)).record).toMatchObject({ user: 'grace' })
   })
 
-  it('counts another maxAge as a change, and another date as none', async () => {
+  it('counts another maxAge as a change, but not another date', async () => {
     const { store, live } = liveOn(new MemoryStore())
     store.set('id', record({}, 60_000))
     const expected = await read(live)
@@ -89,7 +89,7 @@ describe('replace() on any store', () => {
     expect(await live.replace('id', expected, record({ role: 'admin' }, 60_000))).toHaveProperty('replaced')
   })
 
-  it('writes nothing for a session that is gone', async () => {
+  it('writes nothing if the session no longer exists', async () => {
     const { store, live } = liveOn(new MemoryStore())
     store.set('id', record())
     const expected = await read(live)
@@ -104,7 +104,7 @@ describe('replace() on any store', () => {
     ['a destroy', (store) => store.destroy('id'), 'gone'],
     ['a clear', (store) => store.clear?.(), 'gone'],
     ['a touch', (store) => store.touch?.('id', record({ user: 'ada' })), { replaced: { record: { role: 'admin' } } }],
-  ])('sees %s that comes while its own read is on the way', async (_what, act, expected) => {
+  ])('notices %s that comes while its own read is on the way', async (_what, act, expected) => {
     const { store, hold } = gatedStore(new MemoryStore())
     const { live } = liveOn(store)
     store.set('id', record({ user: 'ada' }))
@@ -119,7 +119,7 @@ describe('replace() on any store', () => {
     else expect(result).toMatchObject(expected)
   })
 
-  it('waits for a clear that is under way, though nothing else was heard of the session', async () => {
+  it('waits for a clear that is in flight, although nothing else was done to the session', async () => {
     const store = new MemoryStore()
     const gate = createGate()
     const clear = store.clear.bind(store)
@@ -136,7 +136,7 @@ describe('replace() on any store', () => {
     expect(await live.get('id')).toBeUndefined()
   })
 
-  it('sees them at any microtask between its read and its write', async () => {
+  it('notices a destroy at any microtask between its read and its write', async () => {
     for (let microtasks = 0; microtasks < 25; microtasks += 1) {
       const { store, hold } = gatedStore(new MemoryStore())
       const { live } = liveOn(store)
@@ -154,7 +154,7 @@ describe('replace() on any store', () => {
     }
   })
 
-  it('forgets what it has heard when nobody watches and nothing is written', async () => {
+  it('reports calls for a watched session only, and forgets the session when it is no longer watched', async () => {
     const { store, live } = liveOn(new MemoryStore())
     const reports: unknown[] = []
     live.onChange((sessionID) => reports.push(sessionID))
@@ -171,8 +171,8 @@ describe('replace() on any store', () => {
   })
 })
 
-describe('touch() on any store', () => {
-  it('hands over a session whose maxAge is renewed', async () => {
+describe('touch() of an ExpressStore', () => {
+  it('hands the store a session whose maxAge is renewed', async () => {
     const { store, live } = liveOn(new TtlStore())
     const json = JSON.stringify(record({ user: 'ada' }, 60_000, -3_600_000))
     store.data.set('id', { json, expiresAt: Date.now() + 5_000 })
@@ -180,13 +180,13 @@ describe('touch() on any store', () => {
     expect(store.data.get('id')?.expiresAt).toBeGreaterThan(Date.now() + 59_000)
   })
 
-  it('is gone for a session that is gone, and makes none', async () => {
+  it('resolves to gone for a session that does not exist, and creates none', async () => {
     const { store, live } = liveOn(new TtlStore())
     expect(await live.touch('id')).toBe('gone')
     expect(store.data.size).toBe(0)
   })
 
-  it('brings nobody back who went while its read was on the way', async () => {
+  it('does not bring a session back that was destroyed while its read was on the way', async () => {
     const { store, hold } = gatedStore(new MemoryStore())
     const { live } = liveOn(store)
     store.set('id', record({}, 60_000))

@@ -11,7 +11,7 @@ describe.each([
   ["express-session's MemoryStore", () => new MemoryStore()],
   ['memorystore', () => new Memorystore({})],
 ])('%s', (_name, create) => {
-  it('lets a session in that HTTP has made, and shows it as it is at the handshake', async () => {
+  it('lets a session in that an HTTP request has made, and shows it as it is at the handshake', async () => {
     const roles: unknown[] = []
     const app = await startApp({
       store: create(),
@@ -35,7 +35,7 @@ describe.each([
     expect(app.refusals.map(({ reason }) => reason)).toEqual(['no-session', 'no-session', 'no-session'])
   })
 
-  it('forgets a session whose time has passed', async () => {
+  it('refuses a session that has expired', async () => {
     vi.useFakeTimers({ toFake: ['Date'] })
     atEnd(() => vi.useRealTimers())
     const app = await startApp({ store: create(), session: { cookie: { maxAge: 60_000 } } })

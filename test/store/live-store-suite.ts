@@ -1,4 +1,4 @@
-// the facts that hold for every LiveStore, as tests.
+// what holds for every LiveStore, as tests.
 import { Cookie, type SessionData, type Store } from 'express-session'
 import { describe, expect, it } from 'vitest'
 import type { LiveStore, StoredSession } from 'ws-session-bridge'
@@ -41,12 +41,12 @@ export function describeLiveStore(name: string, start: () => Promise<LiveStoreFi
   }
 
   describe(`${name}, as a LiveStore`, () => {
-    it('has no session that nobody made', async () => {
+    it('resolves to undefined for a session that was never made', async () => {
       const { live } = await started()
       expect(await live.get('unknown')).toBeUndefined()
     })
 
-    it.each([60_000, null])('reads what HTTP wrote, with a maxAge of %s', async (maxAge) => {
+    it.each([60_000, null])('reads what an HTTP request wrote, with a maxAge of %s', async (maxAge) => {
       const { put, held } = await started()
       await put('id', { user: 'ada', since: new Date(0) }, maxAge)
       const stored = await held('id')
@@ -58,7 +58,7 @@ export function describeLiveStore(name: string, start: () => Promise<LiveStoreFi
       expect(stored.expiresAt ?? Infinity).toBeGreaterThan(Date.now())
     })
 
-    it.each([60_000, null])('resolves to what is held where nothing changed, with a maxAge of %s', async (maxAge) => {
+    it.each([60_000, null])('resolves to the held object if nothing changed, with a maxAge of %s', async (maxAge) => {
       const { live, put, held } = await started()
       await put('id', { user: 'ada' }, maxAge)
       const first = await held('id')
@@ -67,7 +67,7 @@ export function describeLiveStore(name: string, start: () => Promise<LiveStoreFi
       expect(snapshotOfStored(second!)).toEqual(snapshotOfStored(first))
     })
 
-    it('resolves to what is there now where something changed, and to nothing when it is gone', async () => {
+    it('resolves to the new record after a change, and to undefined after a destroy', async () => {
       const { live, put, remove, held } = await started()
       await put('id', { user: 'ada' })
       const first = await held('id')
@@ -78,7 +78,7 @@ export function describeLiveStore(name: string, start: () => Promise<LiveStoreFi
       expect(await live.get('id', second)).toBeUndefined()
     })
 
-    it('gives what one may keep: a later change leaves it as it is', async () => {
+    it('resolves to an object that a later change leaves as it is', async () => {
       const { live, put, held } = await started()
       await put('id', { user: 'ada' })
       const first = await held('id')
@@ -86,7 +86,7 @@ export function describeLiveStore(name: string, start: () => Promise<LiveStoreFi
       expect(snapshotOfStored(first)).toMatchObject({ user: 'ada' })
     })
 
-    it('replaces what is as expected, and says what is there then', async () => {
+    it('replaces a record that is as expected, and resolves to what was written', async () => {
       const { live, put, held } = await started()
       await put('id', { user: 'ada', role: 'reader' })
       const first = await held('id')
@@ -98,7 +98,7 @@ export function describeLiveStore(name: string, start: () => Promise<LiveStoreFi
       expect(await live.replace('id', replaced, changed(replaced, { user: 'bob' }))).toHaveProperty('replaced')
     })
 
-    it('leaves what is not as expected, and says what is there instead', async () => {
+    it('leaves a record that is not as expected, and resolves to it', async () => {
       const { live, put, held } = await started()
       await put('id', { user: 'ada' })
       const first = await held('id')
@@ -109,7 +109,7 @@ export function describeLiveStore(name: string, start: () => Promise<LiveStoreFi
       expect(snapshotOfStored(await held('id'))).toMatchObject({ user: 'bob' })
     })
 
-    it('brings nothing back that is gone', async () => {
+    it('does not bring a destroyed session back by replace or touch', async () => {
       const { live, put, remove, held } = await started()
       await put('id', { user: 'ada' })
       const first = await held('id')
@@ -119,7 +119,7 @@ export function describeLiveStore(name: string, start: () => Promise<LiveStoreFi
       expect(await live.get('id')).toBeUndefined()
     })
 
-    it('loses no write of forty at once', async () => {
+    it('loses none of forty writes at once', async () => {
       const { live, put, held } = await started()
       await put('id', { views: 0 })
       const increment = async () => {
@@ -136,7 +136,7 @@ export function describeLiveStore(name: string, start: () => Promise<LiveStoreFi
       expect(snapshotOfStored(await held('id'))).toMatchObject({ views: 40 })
     })
 
-    it('touches what is there without changing what it says', async () => {
+    it('touches a session without changing its data', async () => {
       const { live, put, held } = await started()
       await put('id', { user: 'ada' })
       const { cookie, ...before } = snapshotOfStored(await held('id'))
@@ -144,7 +144,7 @@ export function describeLiveStore(name: string, start: () => Promise<LiveStoreFi
       expect(snapshotOfStored(await held('id'))).toMatchObject(before)
     })
 
-    it('destroys, and a second time without harm', async () => {
+    it('destroys a session, and a second destroy does no harm', async () => {
       const { live, put } = await started()
       await put('id', { user: 'ada' })
       await live.destroy('id')
@@ -152,7 +152,7 @@ export function describeLiveStore(name: string, start: () => Promise<LiveStoreFi
       expect(await live.get('id')).toBeUndefined()
     })
 
-    it('reports what becomes of a session that is watched and was read', async () => {
+    it('reports changes, touches and the destroy of a watched session that was read', async () => {
       const { live, reports, put, remove, held, ignoresTouch } = await started()
       await put('id', { user: 'ada' })
       live.watch('id')
@@ -166,7 +166,7 @@ export function describeLiveStore(name: string, start: () => Promise<LiveStoreFi
       }
     })
 
-    it('reports no other session, and none that is watched no more', async () => {
+    it('reports neither other sessions nor one that is no longer watched', async () => {
       const { live, reports, put, held } = await started()
       for (const id of ['id', 'other', 'last']) await put(id, { user: 'ada' })
       for (const id of ['id', 'last']) live.watch(id)
@@ -179,7 +179,7 @@ export function describeLiveStore(name: string, start: () => Promise<LiveStoreFi
       expect(new Set(reports.all)).toEqual(new Set(['last']))
     })
 
-    it('reports what it has written itself, or nothing, but never holds on to what was there before', async () => {
+    it('reads its own write, whether it reports it or not', async () => {
       const { live, put, held } = await started()
       await put('id', { user: 'ada' })
       live.watch('id')
@@ -188,7 +188,7 @@ export function describeLiveStore(name: string, start: () => Promise<LiveStoreFi
       expect(snapshotOfStored((await live.get('id', first))!)).toMatchObject({ user: 'eve' })
     })
 
-    it('closes a second time without harm, and leaves the store as it was', async () => {
+    it('can be closed twice, and leaves the store working', async () => {
       const { live, put, store } = await started()
       await live.close()
       await live.close()

@@ -27,7 +27,7 @@ function isSessionToExpress(record: unknown): boolean {
 const circular: Record<string, unknown> = { cookie: {} }
 circular.self = circular
 
-describe('record, no session', () => {
+describe('a record that is no session', () => {
   it.each<[unknown]>([
     [{}],
     [5],
@@ -41,7 +41,7 @@ describe('record, no session', () => {
     [{ cookie: true }],
     [{ cookie: { maxAge: 'x' } }],
     [{ cookie: { maxAge: {} } }],
-  ])('%j is refused with 401, and told as a fault, as express-session throws on it', async (record) => {
+  ])('is refused with 401 and a fault, as express-session throws on it: %j', async (record) => {
     const app = await startWith(record)
     expect(isSessionToExpress(record)).toBe(false)
     const { status } = await refused(app.wsUrl, { cookie: app.cookie })
@@ -53,14 +53,14 @@ describe('record, no session', () => {
   it.each([
     ['a circle', circular],
     ['a BigInt', { cookie: {}, big: 1n }],
-  ])('is one that has no JSON: %s', async (_what, record) => {
+  ])('is refused with 401 and a fault if it has no JSON: %s', async (_what, record) => {
     const app = await startWith(record)
     expect((await refused(app.wsUrl, { cookie: app.cookie })).status).toBe(401)
     expect(app.faults).toHaveLength(1)
   })
 })
 
-describe('record, a session', () => {
+describe('a record that is a session', () => {
   it.each<[unknown]>([
     [{ cookie: {} }],
     [{ cookie: '' }],
@@ -71,14 +71,14 @@ describe('record, a session', () => {
     [{ cookie: { maxAge: 5 } }],
     [{ cookie: { maxAge: null } }],
     [{ cookie: { path: 5, unknown: true } }],
-  ])('%j is let in, as it is by express-session', async (record) => {
+  ])('is let in, as by express-session: %j', async (record) => {
     const { bridge, cookie, faults } = await startWith(record)
     expect(isSessionToExpress(record)).toBe(true)
     expect(await bridge.authenticate(requestWith({ cookie }))).toMatchObject({ accepted: true })
     expect(faults).toEqual([])
   })
 
-  it("has a cookie with express-session's own defaults", async () => {
+  it('has a cookie with the defaults of express-session', async () => {
     const { bridge } = await startWith({ cookie: {} })
     expect((await bridge.load('id'))?.cookie).toEqual({
       originalMaxAge: null,
@@ -88,7 +88,7 @@ describe('record, a session', () => {
     })
   })
 
-  it('brings no prototype of its own', async () => {
+  it('brings no prototype of its own into the snapshot', async () => {
     const poisoned =
       '{"cookie":{"__proto__":{"a":1}},"__proto__":{"isAdmin":true},"deep":[{"__proto__":{"isAdmin":true}}]}'
     const app = await startApp()

@@ -10,7 +10,7 @@ import type {
   SessionSnapshot,
 } from 'ws-session-bridge'
 
-describe('types, from declare module to a handler', () => {
+describe('the types of snapshots and drafts', () => {
   it('give context.session the fields of SessionData', () => {
     expectTypeOf<SessionContext['session']>().toEqualTypeOf<SessionSnapshot>()
     expectTypeOf<SessionSnapshot['user']>().toEqualTypeOf<string | undefined>()
@@ -25,11 +25,11 @@ describe('types, from declare module to a handler', () => {
     expectTypeOf<SessionSnapshot['cookie']['expires']>().toEqualTypeOf<string | null>()
   })
 
-  it('know no field that nobody declared', () => {
+  it('have no field that SessionData does not declare', () => {
     expectTypeOf<SessionSnapshot>().not.toHaveProperty('unknown')
   })
 
-  it('let a draft be changed, not a snapshot', () => {
+  it('allow changes of a draft, but not of a snapshot', () => {
     expectTypeOf<SessionDraft['user']>().toEqualTypeOf<string | undefined>()
     const change = (snapshot: SessionSnapshot, draft: SessionDraft) => {
       draft.user = 'ada'
@@ -41,7 +41,7 @@ describe('types, from declare module to a handler', () => {
     expectTypeOf(change).returns.toBeVoid()
   })
 
-  it('are those of JSON, all the way down', () => {
+  it('are those of JSON at every level', () => {
     interface Basket {
       items: { added: Date; tags: Set<string> }[]
       total(): number

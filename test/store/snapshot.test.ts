@@ -13,8 +13,8 @@ function expectFrozen(value: unknown): void {
   for (const inner of Object.values(value)) expectFrozen(inner)
 }
 
-describe('snapshot', () => {
-  it('is what HTTP wrote', async () => {
+describe('a snapshot', () => {
+  it('shows what an HTTP request wrote', async () => {
     const sessions: unknown[] = []
     const app = await startApp({
       onConnection: (_ws, _request, context) => sessions.push(context.session),
@@ -48,7 +48,7 @@ describe('snapshot', () => {
     expectFrozen(sessions[0])
   })
 
-  it('is a copy: what a store keeps is neither changed nor frozen', () => {
+  it('is a copy, so that the record of the store is neither changed nor frozen', () => {
     const record = { cookie: { originalMaxAge: 5, maxAge: 5 }, deep: [{ a: 1 }] }
     const before = structuredClone(record)
     const snapshot = snapshotOf(record)
@@ -58,14 +58,14 @@ describe('snapshot', () => {
     expect(snapshot).toMatchObject({ deep: [{ a: 1 }] })
   })
 
-  it('throws on an attempt to change it', () => {
+  it('throws when a handler tries to change it', () => {
     const snapshot = snapshotOf({ cookie: {}, deep: [{ a: 1 }] }) as object as { deep: { a: number }[] }
     expect(() => snapshot.deep.push({ a: 2 })).toThrow(TypeError)
     expect(() => (snapshot.deep[0]!.a = 2)).toThrow(TypeError)
     expect(() => Object.assign(snapshot, { user: 'eve' })).toThrow(TypeError)
   })
 
-  it('is what JSON brings back, for any data', () => {
+  it('equals what JSON brings back, for any data', () => {
     const data = fc.object({
       maxDepth: 3,
       withBoxedValues: true,
@@ -87,12 +87,12 @@ describe('snapshot', () => {
     )
   })
 
-  it('has null for numbers that JSON cannot write', () => {
+  it('has null in place of numbers that JSON cannot write', () => {
     const record = { cookie, numbers: [NaN, Infinity, -Infinity, -0, 1e21] }
     expect(snapshotOf(record)).toEqual({ cookie, numbers: [null, null, null, 0, 1e21] })
   })
 
-  it("asks each value's toJSON once, as JSON does", () => {
+  it('calls the toJSON of each value once, as JSON does', () => {
     class Money {
       readonly cents: number
       constructor(cents: number) {
@@ -108,7 +108,7 @@ describe('snapshot', () => {
     expect(snapshotOf(record)).toEqual(JSON.parse(JSON.stringify(record)))
   })
 
-  it('holds no method of a session that a store hands out alive', () => {
+  it('has no methods, even if the store gives a Session object', () => {
     class Live {
       readonly cookie = { ...cookie, toJSON: () => ({ ...cookie, domain: 'app.test' }) }
       readonly user = 'ada'

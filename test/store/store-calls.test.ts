@@ -19,8 +19,8 @@ function hear<S extends Store>(store: S) {
   return { store, told, stop }
 }
 
-describe('the calls made to a store', () => {
-  it('are told right after the call, and again when it was answered', async () => {
+describe('the observed calls to a store', () => {
+  it('are told right after the call, and again at the answer', async () => {
     const { store, told } = hear(new MemoryStore())
     const answered = done((callback) => store.set('id', record(), callback))
     expect(told).toEqual(['id'])
@@ -28,7 +28,7 @@ describe('the calls made to a store', () => {
     expect(told).toEqual(['id', 'id'])
   })
 
-  it('are told with the session that was written', () => {
+  it('are told with the session that was given to set or touch', () => {
     const store = new MemoryStore()
     const told: unknown[] = []
     observeStoreCalls(store, ({ sessionID, written }) => told.push([sessionID, written]))
@@ -103,7 +103,7 @@ describe('the calls made to a store', () => {
     expect(told).toEqual([false, true])
   })
 
-  it('reach the store and their callback though a listener throws, which becomes a process warning', async () => {
+  it('reach the store and their callback although a listener throws, which becomes a process warning', async () => {
     const warnings = vi.spyOn(process, 'emitWarning').mockImplementation(() => undefined)
     const store = new MemoryStore()
     observeStoreCalls(store, () => {
@@ -117,7 +117,7 @@ describe('the calls made to a store', () => {
     ])
   })
 
-  it('do what they did, with the same `this`, arguments, answer and result', () => {
+  it('keep their `this`, arguments, answer and result', () => {
     class Odd extends Store {
       readonly calls: unknown[] = []
       override get = (): void => undefined
@@ -146,7 +146,7 @@ describe('the calls made to a store', () => {
     expect(told).toEqual(['id', undefined])
   })
 
-  it('are told once more when a promise settles, be it kept or broken', async () => {
+  it('are told once more when the promise that they returned settles, fulfilled or rejected', async () => {
     class Promising extends Store {
       override get = (): void => undefined
       override set = (): void => Promise.resolve() as never
@@ -161,13 +161,13 @@ describe('the calls made to a store', () => {
     expect(told).toEqual(['id', 'id', 'id', 'id'])
   })
 
-  it('are told as any session’s where the ID is no string', () => {
+  it('are told as calls to any session if the ID is no string', () => {
     const { store, told } = hear(new MemoryStore())
     store.destroy(5 as never)
     expect(told).toEqual([undefined])
   })
 
-  it('get no callback put in where they have none', () => {
+  it('are passed on without a callback if the caller gave none', () => {
     const store = new MemoryStore()
     const set = vi.spyOn(store, 'set')
     hear(store)
@@ -175,7 +175,7 @@ describe('the calls made to a store', () => {
     expect(set.mock.calls[0]).toHaveLength(2)
   })
 
-  it('are not made up where the store has no such method', () => {
+  it('add no method that the store does not have', () => {
     class Bare extends Store {
       override get = (): void => undefined
       override set = (): void => undefined
@@ -187,8 +187,8 @@ describe('the calls made to a store', () => {
   })
 })
 
-describe('the hooks on a store', () => {
-  it('hide from whoever lists its properties, and are gone when nobody listens', () => {
+describe('the wrapped methods of a store', () => {
+  it('are not enumerable, and are removed with the last listener', () => {
     const store = new MemoryStore()
     const names = Object.keys(store)
     const { stop } = hear(store)
@@ -201,7 +201,7 @@ describe('the hooks on a store', () => {
     }
   })
 
-  it('give a store its own property back as it was', () => {
+  it('give the store its own property back as it was', () => {
     const store = new MemoryStore()
     const own = vi.fn()
     Object.defineProperty(store, 'set', { value: own, enumerable: true, configurable: true, writable: false })
@@ -217,7 +217,7 @@ describe('the hooks on a store', () => {
     ['in the order they came', [0, 1, 2]],
     ['in the opposite order', [2, 1, 0]],
     ['in any order', [1, 2, 0]],
-  ])('tell all that listen, and go with the last of them: %s', (_order, order) => {
+  ])('tell every listener, and are removed with the last one, if the listeners leave %s', (_order, order) => {
     const store = new MemoryStore()
     const heard = [hear(store), hear(store), hear(store)]
     for (const [done, index] of order.entries()) {
@@ -233,7 +233,7 @@ describe('the hooks on a store', () => {
     expect(Object.hasOwn(store, 'set')).toBe(false)
   })
 
-  it('leave a wrapper alone that somebody put on top, and tell nobody any more', () => {
+  it('leave a wrapper of the app in place, and tell no listener after the undo', () => {
     const { store, told, stop } = hear(new MemoryStore())
     const inner = store.set
     const wrapper = vi.fn(function (this: MemoryStore, ...args: Parameters<MemoryStore['set']>) {
@@ -248,7 +248,7 @@ describe('the hooks on a store', () => {
     expect(Reflect.get(store, 'sessions')).toHaveProperty('id')
   })
 
-  it('work again under such a wrapper for the next that listens', () => {
+  it('work under such a wrapper for the next listener', () => {
     const { store, stop } = hear(new MemoryStore())
     const inner = store.set
     store.set = function (...args) {
@@ -263,7 +263,7 @@ describe('the hooks on a store', () => {
     expect(again.told.every((sessionID) => sessionID === 'id')).toBe(true)
   })
 
-  it('do not keep the calls of others from a bridge when another bridge on the store closes', async () => {
+  it('still tell a bridge of calls when another bridge on the store has closed', async () => {
     const store = new MemoryStore()
     const [first, second] = [startBridge({ store }), startBridge({ store })]
     store.set('id', record({ user: 'ada' }))
@@ -275,7 +275,7 @@ describe('the hooks on a store', () => {
     expect(Object.hasOwn(store, 'set')).toBe(false)
   })
 
-  it('leave express-session’s own session methods at work', async () => {
+  it('leave express-session’s own session methods working', async () => {
     const { store } = hear(new MemoryStore())
     const request = { sessionID: 'id', sessionStore: store } as never
     const session = store.createSession(request, record({ user: 'ada' }))
