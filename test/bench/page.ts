@@ -1,7 +1,8 @@
 /*
  * docs/benchmarks.md, as the command writes it.
  */
-import { aimText, asMarkdown, isMet, type Table } from './table.js'
+import { asSummary } from './summary.js'
+import { asMarkdown, type Table } from './table.js'
 
 export interface Figures {
   readonly date: string
@@ -13,36 +14,35 @@ export interface Figures {
   readonly chart?: string | undefined
 }
 
-/* What profiles say of the aims that are missed; it holds no figure that is not in a table. */
-const floors = `How far down they can go, the rows by hand show. In memory most of what is left of \`authenticate()\` is the HMAC of
-node:crypto, the store's own JSON.parse and its turn of the event loop; on Redis, one at a time, it is the write to the socket.
-Over TCP no function of the bridge stands out: each of its objects and listeners costs a little. An idle socket's memory is
-the session's own data first, then the state that its connections share, and two listeners on the socket.`
-
 export function asPage({ date, machine, command, tables, chart }: Figures): string {
-  const aims = tables.flatMap(({ title, aims = [] }) => aims.map((aim) => ({ ...aim, what: `${title}: ${aim.what}` })))
-  const missed = aims.filter((aim) => !isMet(aim))
   return [
     '# Benchmarks',
     '',
-    `Printed on ${date.slice(0, 10)}, and this page written, by`,
-    `\`${command}\`.`,
-    '',
-    'Figures of one machine: what carries over to another are the ratios, which are medians of those within single rounds, in',
-    'which every candidate has its turn.',
+    `Printed on ${date.slice(0, 10)} by \`${command}\`, on this machine:`,
     '',
     `> ${machine}`,
     '',
-    'The candidates: ws without any session, which is the limit; the express-session middleware replayed on the upgrade, as',
-    'the documentation of ws shows it; the least that one can write by hand (parse the cookie, check the signature, ask the',
-    'store); Socket.IO with the middleware on its engine; and the bridge, which as the only one checks the Origin, bounds the',
-    'handshake in time and number, and goes on watching the session.',
+    'To print them on yours, in about a minute: `npm run bench -- --quick`.',
     '',
-    `Of ${aims.length} aims ${aims.length - missed.length} are met.${missed.length === 0 ? '' : ' Not met:'}`,
-    ...(missed.length === 0 ? [] : ['', ...missed.map((aim) => `- ${aimText(aim)}`)]),
+    '## How it is measured',
     '',
-    ...(missed.length === 0 ? [] : [floors, '']),
+    '- Every candidate has its turn in every round, so whatever else the machine does affects all of them.',
+    '- A figure in µs is the median of all rounds. A ratio is the median of the ratios within each round, so it differs a little',
+    '  from the quotient of two figures beside it. The ratios are what carries over to another machine.',
+    '- **ws** has no session at all; it is the limit.',
+    '- **By hand** is the least that one can write: parse the cookie, check the signature, ask the store. It checks no Origin, has no',
+    '  deadline, and does not hear of a logout.',
+    '- **Middleware** is the express-session middleware on the upgrade, as the example of ws has it.',
+    '- **Socket.IO** runs with the middleware on its engine.',
+    '- **Bridge** is this package. It also checks the Origin, limits handshakes in time and number, and follows the session.',
+    '',
+    '## In short',
+    '',
+    asSummary(tables),
+    '',
     ...(chart === undefined ? [] : [`![The ratios as bars](${chart})`, '']),
+    '## All figures',
+    '',
     ...tables.flatMap((table) => [asMarkdown(table), '']),
   ].join('\n')
 }

@@ -1,7 +1,7 @@
 /*
  * `npm run bench`, `npm run bench -- --quick`, `npm run bench -- authenticate memory --json figures.json`.
  */
-import { readFile, writeFile } from 'node:fs/promises'
+import { writeFile } from 'node:fs/promises'
 import { dirname, relative } from 'node:path'
 import { parseArgs } from 'node:util'
 
@@ -11,7 +11,6 @@ import { Bench, type Workload } from './bench.js'
 import { asChart } from './chart.js'
 import { machineAndVersions } from './machine.js'
 import { asPage, type Figures } from './page.js'
-import { withSpeed } from './speed.js'
 import { asText } from './table.js'
 import { authenticate } from './workloads/authenticate.js'
 import { growth } from './workloads/growth.js'
@@ -42,7 +41,6 @@ const { values: options, positionals } = parseArgs({
     json: { type: 'string' },
     svg: { type: 'string' },
     markdown: { type: 'string' },
-    readme: { type: 'string' },
   },
 })
 const unknown = positionals.filter((name) => !workloads.some((workload) => workload.name === name))
@@ -69,9 +67,6 @@ const figures: Figures = { date: new Date().toISOString(), machine, quick, comma
 if (options.json !== undefined) await writeFile(options.json, `${JSON.stringify(figures, undefined, 2)}\n`)
 if (options.svg !== undefined) await writeFile(options.svg, asChart(machine, tables))
 if (options.markdown !== undefined) await writePage(options.markdown, asPage(figures))
-if (options.readme !== undefined) {
-  await writePage(options.readme, withSpeed(await readFile(options.readme, 'utf8'), figures))
-}
 console.log(`\n${Math.round(performance.now() / 1000)} s`)
 
 function chartOf({ svg, markdown }: { svg?: string | undefined; markdown?: string | undefined }): string | undefined {

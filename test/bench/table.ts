@@ -33,7 +33,7 @@ export interface Table {
   readonly drawn?: string
 }
 
-export function isMet({ got, atMost }: Aim): boolean {
+function isMet({ got, atMost }: Aim): boolean {
   return got <= atMost
 }
 
@@ -74,11 +74,10 @@ export function asMarkdown(table: Table): string {
     line(header),
     line(rule),
     ...rows.map(line),
-    ...(table.aims === undefined ? [] : ['', ...table.aims.map((aim) => `- ${aimText(aim)}`)]),
   ].join('\n')
 }
 
-export function aimText(aim: Aim): string {
+function aimText(aim: Aim): string {
   return `${aim.what}: ${figure(aim.got)}, aim at most ${figure(aim.atMost)}: ${isMet(aim) ? 'met' : 'not met'}`
 }
 

@@ -1,18 +1,14 @@
 /*
- * The few ratios that the README shows.
+ * The few ratios that stand at the top of docs/benchmarks.md.
  */
-import type { Figures } from './page.js'
 import type { Table } from './table.js'
 
-const begin = '<!-- What stands from here on is written by npm run bench -- --readme README.md -->'
-const end = '<!-- Up to here. -->'
-
-/** A line of the table: which column of which table, and the rows that stand under each heading. */
+/** A line of the summary: which column of which table, and which of its rows are under each heading. */
 interface Line {
   readonly what: string
   readonly title: string
   readonly column: string
-  /** By hand, the middleware, the bridge, Socket.IO. */
+  /** By hand, the middleware (or `session.reload()`), the bridge, Socket.IO. */
   readonly rows: readonly (string | undefined)[]
 }
 
@@ -24,39 +20,34 @@ const onRedis = 'bridge, redisLiveStore'
 const lines: readonly Line[] = [
   ...['in memory, 1 at once', 'in memory, 64 at once', 'on Redis, 1 at once', 'on Redis, 64 at once'].map(
     (where): Line => ({
-      what: `\`authenticate()\`, ${where}`,
+      what: `authenticate, ${where}`,
       title: `authenticate, ${where}`,
       column: '÷ middleware',
       rows: [byHand, middleware, where.startsWith('on Redis') ? onRedis : 'bridge'],
     }),
   ),
   ...['in memory', 'on Redis'].map((where): Line => ({
-    what: `a handshake over TCP, ${where}`,
+    what: `handshake over TCP, ${where}`,
     title: `handshakes over TCP, ${where}`,
     column: '÷ ws',
     rows: [byHand, middleware, where === 'on Redis' ? onRedis : 'bridge', socketIO],
   })),
   {
-    what: 'a message whose handler reads the session as it is now, on Redis',
+    what: 'a message, reading the session, on Redis',
     title: 'reading the session at every message',
     column: '÷ ws',
     rows: [undefined, 'session.reload(), on Redis', 'bridge, context.session, on Redis'],
   },
 ]
 
-/** The README with the figures of this run. */
-export function withSpeed(readme: string, { date, machine, tables }: Figures): string {
-  const from = readme.indexOf(begin)
-  const to = readme.indexOf(end)
-  if (from === -1 || to < from) throw new Error('The README has no place for the figures.')
-  const shown = lines.flatMap((line) => lineOf(line, tables))
-  const table = [
+export function asSummary(tables: readonly Table[]): string {
+  return [
+    'Server CPU, as a ratio. On Redis, the bridge runs with `redisLiveStore`. For a message, the middleware is `session.reload()`.',
+    '',
     '| server CPU | is 1 | by hand | middleware | bridge | Socket.IO |',
     '| --- | --- | --: | --: | --: | --: |',
-    ...shown,
-  ]
-  const source = `Printed on ${date.slice(0, 10)} by \`npm run bench -- --readme README.md\`, ${machine.split(', ').slice(0, 3).join(', ')}.`
-  return `${readme.slice(0, from)}${begin}\n\n${table.join('\n')}\n\n${source}\n\n${readme.slice(to)}`
+    ...lines.flatMap((line) => lineOf(line, tables)),
+  ].join('\n')
 }
 
 function lineOf({ what, title, column, rows }: Line, tables: readonly Table[]): string[] {
