@@ -4,6 +4,10 @@ import { describe, expect, it } from 'vitest'
 
 const root = new URL('../', import.meta.url)
 const pages = readdirSync(new URL('docs/', root)).filter((name) => name.endsWith('.md'))
+const allPages = [
+  ...pages.map((name) => `docs/${name}`),
+  ...['README.md', 'CHANGELOG.md', 'CONTRIBUTING.md', 'SECURITY.md'],
+]
 
 /** A fenced block, and the comment right above it that names its file: `<!-- test/recipes/last-seen.ts -->`. */
 const block = /^(?:<!-- (?<file>\S+) -->\n\n?)?```(?<language>ts|js|haproxy|nginx|diff)\n(?<code>.*?)^```$/gms
@@ -12,21 +16,42 @@ const block = /^(?:<!-- (?<file>\S+) -->\n\n?)?```(?<language>ts|js|haproxy|ngin
 const region = /^ *(?:\/\/ #|# )region docs\n(?<code>.*?)^ *(?:\/\/ #|# )endregion$/gms
 
 describe.each(pages)('docs/%s', (page) => {
-  const text = read(`docs/${page}`)
-
   it('shows code that the tests run', () => {
-    for (const { groups } of text.matchAll(block)) {
+    for (const { groups } of read(`docs/${page}`).matchAll(block)) {
       const { file = '', language, code = '' } = groups ?? {}
       expect(file, `This block names no file:\n${code}`).not.toBe('')
       expect(regionsOf(file)).toContain(language === 'diff' ? resultOf(code) : code)
     }
   })
+})
 
-  it('links to files that are there', () => {
-    const links = [...text.matchAll(/\]\((?!https?:|#)([^)#]+)/g)].map(([, link = '']) => link)
-    expect(links.filter((link) => !existsSync(new URL(link, new URL('docs/', root))))).toEqual([])
+describe.each(allPages)('%s', (page) => {
+  it('links to files and headings that exist', () => {
+    const links = [...proseOf(read(page)).matchAll(/\]\((?!https?:)([^)]+)\)/g)].map(([, link = '']) => link)
+    expect(links.filter((link) => !exists(page, link))).toEqual([])
   })
 })
+
+function exists(page: string, link: string): boolean {
+  const [path = '', heading] = link.split('#')
+  const target = path === '' ? new URL(page, root) : new URL(path, new URL(page, root))
+  if (!existsSync(target)) return false
+  return heading === undefined || headingsOf(readFileSync(target, 'utf8')).includes(heading)
+}
+
+/** As GitHub names them. */
+function headingsOf(markdown: string): string[] {
+  return [...proseOf(markdown).matchAll(/^#+ (.*)$/gm)].map(([, heading = '']) =>
+    heading
+      .toLowerCase()
+      .replaceAll(/[^\p{L}\p{N}_\- ]/gu, '')
+      .replaceAll(' ', '-'),
+  )
+}
+
+function proseOf(markdown: string): string {
+  return markdown.replaceAll(/^```.*?^```$/gms, '')
+}
 
 function regionsOf(file: string): string[] {
   return [...read(file).matchAll(region)].map(({ groups }) => dedented(groups?.code ?? ''))
