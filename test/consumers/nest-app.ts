@@ -17,7 +17,8 @@ export class BridgedWsAdapter extends WsAdapter {
   override create(port: number, { path = '/', ...options }: ServerOptions = {}): WebSocketServer {
     if (port !== 0) throw new Error('A gateway behind the bridge has a path, and no port of its own.')
     const wss = new WebSocketServer({ ...options, noServer: true })
-    this.#bridge.attach(this.httpServer as UpgradeServer, wss, { path })
+    // Nest takes 'chat' for '/chat'.
+    this.#bridge.attach(this.httpServer as UpgradeServer, wss, { path: `/${path.replace(/^\//, '')}` })
     return wss
   }
 }

@@ -39,6 +39,11 @@ function byAdapter(bridge: SessionBridge): Way {
   }
 }
 
+/** Nest takes `path: 'chat'` for '/chat'. */
+function byAdapterWithoutSlash(bridge: SessionBridge): Way {
+  return { ...byAdapter(bridge), options: { path: 'chat' } }
+}
+
 function byVerifyClient(bridge: SessionBridge): Way {
   const { verifyClient, contextOf } = verifierOf(bridge)
   // #region docs
@@ -118,6 +123,7 @@ const message = (event: string) => JSON.stringify({ event })
 
 describe.each([
   ['an adapter that attaches its servers to the bridge', byAdapter],
+  ['an adapter and a path without a slash', byAdapterWithoutSlash],
   ['a verifyClient that asks the bridge', byVerifyClient],
 ])('a Nest gateway, by %s', (_how, wayOf) => {
   it('reads the session in a message handler, as it is now, and writes it', async () => {
