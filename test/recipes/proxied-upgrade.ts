@@ -11,9 +11,8 @@ export function proxyUpgrades(server: Server, bridge: SessionBridge, upstream: {
       if (socket.destroyed) return
       if (!verdict.accepted || verdict.context === undefined) {
         const status = verdict.accepted ? 401 : verdict.refusal.status
-        return socket.end(
-          `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`,
-        )
+        socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`)
+        return
       }
       const { context } = verdict
       const target = connect(upstream)

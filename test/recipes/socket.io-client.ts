@@ -3,22 +3,26 @@
 // #region docs
 import type { Socket } from 'socket.io-client'
 
-/** `isLoggedIn` asks over HTTP, which tells a refusal from a network that is away; it rejects for the latter. */
+/** `isLoggedIn` asks over HTTP. It rejects if the network is down. */
 export function followSession(socket: Socket, isLoggedIn: () => Promise<boolean>, showLogin: () => void): void {
+  async function ask() {
+    if (await isLoggedIn()) return true
+    socket.disconnect() // otherwise it would try forever
+    showLogin()
+    return false
+  }
   socket.on('disconnect', (reason) => {
+    // The server ended it, and Socket.IO stays away. If that was a login, its new cookie comes a moment later.
     if (reason !== 'io server disconnect') return
-    // The session ended. Once more by hand: after a login, the new cookie gets in. It comes a moment after the end.
-    setTimeout(() => socket.connect(), 500 + 1_000 * Math.random())
+    setTimeout(() => {
+      ask().then(
+        (yes) => yes && socket.connect(),
+        () => socket.connect(), // no network: Socket.IO tries again, with growing pauses
+      )
+    }, 500)
   })
   socket.on('connect_error', () => {
-    isLoggedIn().then(
-      (yes) => {
-        if (yes) return
-        socket.disconnect() // or it would try for ever
-        showLogin()
-      },
-      () => undefined, // Socket.IO tries again by itself, with growing pauses
-    )
+    ask().catch(() => undefined) // no network: Socket.IO tries again, with growing pauses
   })
 }
 // #endregion
