@@ -21,7 +21,7 @@ describe('the code in the README', () => {
   let folder: string
   beforeAll(async () => {
     folder = await compileAsReader({ start, testing, everything: code.join('\n') })
-  }, 60_000)
+  }, 180_000)
 
   it('compiles in strict mode, against the built types', () => {
     expect(code.length).toBeGreaterThan(1)
