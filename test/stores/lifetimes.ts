@@ -2,9 +2,6 @@
 import type { App } from '../support/app.js'
 import { open, type Client } from '../support/client.js'
 
-/** How long these sessions live, in ms. */
-export const maxAge = 2_000
-
 export interface Lifetime {
   readonly reason: string
   readonly code: number
@@ -19,8 +16,12 @@ export interface Lifetimes {
   readonly kept: Lifetime
 }
 
-/** Opens the sockets. What it returns waits for what becomes of them, and needs no test around it. */
-export async function lifetimesOn(app: App): Promise<() => Promise<Lifetimes>> {
+/**
+ * Opens the sockets. What it returns waits for what becomes of them, and needs no test around it.
+ *
+ * @param maxAge how long the app's sessions live, in ms
+ */
+export async function lifetimesOn(app: App, maxAge: number): Promise<() => Promise<Lifetimes>> {
   const ends = new Map<string, { reason: string; at: number }>()
   app.bridge.on('end', ({ sessionID }, { reason }) => ends.set(sessionID, { reason, at: Date.now() }))
   const connect = async () => {
@@ -36,8 +37,8 @@ export async function lifetimesOn(app: App): Promise<() => Promise<Lifetimes>> {
     return { reason: end?.reason ?? 'none', code, afterMs: (end?.at ?? 0) - at, touchIntervalMs }
   }
   const lives = Promise.all([
-    lifetimeOf(touched.cookie, touched.client, requestLater(app, touched.cookie), 0),
-    lifetimeOf(kept.cookie, kept.client, keepTalking(kept.client), maxAge / 4),
+    lifetimeOf(touched.cookie, touched.client, requestLater(app, touched.cookie, maxAge * 0.4), 0),
+    lifetimeOf(kept.cookie, kept.client, keepTalking(kept.client, maxAge * 1.3), maxAge / 4),
   ])
   return async () => {
     const [first, second] = await lives
@@ -45,17 +46,17 @@ export async function lifetimesOn(app: App): Promise<() => Promise<Lifetimes>> {
   }
 }
 
-async function requestLater(app: App, cookie: string): Promise<number> {
-  await pause(maxAge * 0.4)
+async function requestLater(app: App, cookie: string, ms: number): Promise<number> {
+  await pause(ms)
   await app.call('GET', '/me', cookie)
   return Date.now()
 }
 
 /** Sends messages for longer than the session would live; resolves to when the last one was sent. */
-async function keepTalking({ ws }: Client): Promise<number> {
+async function keepTalking({ ws }: Client, ms: number): Promise<number> {
   const startedAt = Date.now()
   let lastAt = startedAt
-  while (Date.now() - startedAt < maxAge * 1.3 && ws.readyState === ws.OPEN) {
+  while (Date.now() - startedAt < ms && ws.readyState === ws.OPEN) {
     await pause(250)
     ws.send('still here')
     lastAt = Date.now()

@@ -12,7 +12,7 @@ import { atEnd } from '../support/at-end.js'
 import { open, refused } from '../support/client.js'
 import { callCounts, type Counts } from './call-counts.js'
 import { compileExitingProcess, exitOf } from './clean-exit.js'
-import { lifetimesOn, maxAge, type Lifetimes } from './lifetimes.js'
+import { lifetimesOn, type Lifetimes } from './lifetimes.js'
 import { openStore, type Place, type StoreName } from './open-store.js'
 import { wayTo, type Way } from './store-server.js'
 
@@ -32,6 +32,8 @@ const lateMs = 3_000
 
 export function describeStore(name: StoreName, traits: StoreTraits = {}): void {
   const { server, isShared = true, earlyMs = 0, exits = true } = traits
+  // Long enough that a busy machine does not miss the next message.
+  const maxAge = 2_000 + earlyMs
 
   describe(`${name}, with a bridge on it`, () => {
     let place: Place
@@ -72,7 +74,8 @@ export function describeStore(name: StoreName, traits: StoreTraits = {}): void {
       if (exits) compileExitingProcess()
       // These need seconds, while the other tests run, and nothing closes their way.
       const session = { cookie: { maxAge } }
-      lifetimes = await lifetimesOn(await start({ session, bridge: { revalidateMs: 600_000 } }, { ...place, port }))
+      const app = await start({ session, bridge: { revalidateMs: 600_000 } }, { ...place, port })
+      lifetimes = await lifetimesOn(app, maxAge)
     })
 
     it('carries a login over to a socket, tells it of a change, and ends it at the logout', async () => {
