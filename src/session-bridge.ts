@@ -241,6 +241,7 @@ class Bridge extends EventEmitter<SessionBridgeEvents> implements SessionBridge<
     })
     const sessions = new LiveSessions({
       store: channel.live,
+      expressStore: options.store,
       clock,
       reports,
       authorize,

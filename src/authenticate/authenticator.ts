@@ -7,7 +7,6 @@ import { asError, StoreUnavailableError } from '../errors.js'
 import { asStoreError } from '../internal/call-timeouts.js'
 import { permits, type Authorize } from '../live/authorize.js'
 import type { EventSink } from '../live/event-sink.js'
-import type { LiveSession } from '../live/live-session.js'
 import type { LiveSessions } from '../live/live-sessions.js'
 import type { Context, FoundSession, SessionContext } from '../live/session-context.js'
 import type { SessionLease } from '../live/session-lease.js'
@@ -45,10 +44,8 @@ export interface AuthenticatedSession {
   readonly context: Context
   readonly found: FoundSession
   readonly cookie: SignedCookie
-  /** Undefined where it was loaded without a lease. */
-  readonly live: LiveSession | undefined
-  /** How many reports of the session there had been when it was loaded. */
-  readonly version: number
+  /** Says whether what was found is still current. Its owner releases it. */
+  readonly lease: SessionLease
 }
 
 /** The result of a request's authentication. */
@@ -61,11 +58,11 @@ export interface Attempt {
 }
 
 /** What the caller of an authentication adds to it. */
-export interface UpgradeAttempt {
-  /** Watches the session from before its load. */
+export interface AuthenticationParts {
+  /** Holds the session from before its load until the caller releases it. */
   readonly lease: SessionLease
   /** Called before `authorize` is, with the context that the request is about to get. */
-  readonly onSession: (request: IncomingMessage, context: Context) => void
+  readonly onSession?: (request: IncomingMessage, context: Context) => void
 }
 
 /**
@@ -86,24 +83,26 @@ export class Authenticator {
   }
 
   /** Rejects only for what is no request, or when a LiveStore cannot watch a session. */
-  async authenticate(request: IncomingMessage, attempt: Attempt, upgrade?: UpgradeAttempt): Promise<AuthResult> {
+  async authenticate(
+    request: IncomingMessage,
+    attempt: Attempt,
+    { lease, onSession }: AuthenticationParts,
+  ): Promise<AuthResult> {
     const cookie = this.identify(request)
     if ('reason' in cookie) return this.#orAnonymous(cookie)
     const { sessionID } = cookie
     const { sessions, authorize } = this.#deps
     const { operations } = sessions
-    if (!sessions.hasRoom(sessionID)) return refusalOf('too-many-sockets')
+    if (!sessions.hasRoomForHandshake(sessionID)) return refusalOf('too-many-sockets')
     const handshake = handshakeInfoOf(request)
     // Watch first, then load: what is reported from here on is not missed.
-    const live = upgrade?.lease.acquire(sessionID)
+    lease.acquire(sessionID)
     let permitted: SessionSnapshot | undefined
     for (let loads = 1; ; loads += 1) {
       const isLast = loads > maxQuestions
-      const version = live?.version ?? 0
-      const begunAt = operations.now
       let found: Loaded
       try {
-        found = operations.loaded(sessionID, await operations.readForHandshake(sessionID, live), begunAt, live)
+        found = await lease.load()
       } catch (error) {
         return refusalOf('store-failed', asStoreError(error))
       }
@@ -117,16 +116,17 @@ export class Authenticator {
       }
       const context = sessions.newContext(found, handshake)
       if (authorize !== undefined && !isLast) {
-        upgrade?.onSession(request, context)
+        onSession?.(request, context)
         const refusal = await this.#authorize(authorize, found.snapshot, request, handshake)
         if (refusal !== undefined) return refusal
         permitted = found.snapshot
       }
-      const isCurrent = live === undefined || (live.version === version && live.snapshot === found.snapshot)
       const isPermitted = authorize === undefined || isSame(permitted, found.snapshot)
-      if (isCurrent && isPermitted) return { context, found, cookie, live, version }
+      if (lease.isCurrent && isPermitted) return { context, found, cookie, lease }
       trace?.request(request, 'store', 'changed meanwhile')
-      if (isLast) return refusalOf('store-failed', changesTooFast())
+      if (!isLast) continue
+      if (lease.isRemoved) return this.#orAnonymous(refusalOf('no-session'))
+      return refusalOf('store-failed', changesTooFast())
     }
   }
 

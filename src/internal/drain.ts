@@ -5,16 +5,16 @@ import { TimeoutQueue, type TimeoutNode } from './timeout-queue.js'
 
 /** Connections, sockets or requests that have been told to close and have not closed yet. */
 export class Drain<T extends object> {
-  readonly #force: (item: T) => void
+  readonly #force: (item: T) => unknown
   readonly #closing = new Map<T, ClosingItem<T>>()
   readonly #deadlines: TimeoutQueue<ClosingItem<T>>
   #onEmpty: (() => void)[] = []
 
   /**
    * @param graceMs how long an item may take to close by itself, and again as long after it was forced
-   * @param force closes an item at once; it must not throw
+   * @param force closes an item at once, and must not throw; where it returns false, there is no way to, and the item is given up
    */
-  constructor(graceMs: number, force: (item: T) => void) {
+  constructor(graceMs: number, force: (item: T) => unknown) {
     this.#force = force
     this.#deadlines = new TimeoutQueue(graceMs, (closing) => {
       this.#onDue(closing)
@@ -52,8 +52,8 @@ export class Drain<T extends object> {
   #onDue(closing: ClosingItem<T>): void {
     if (closing.isForced) return this.#remove(closing)
     closing.isForced = true
-    this.#deadlines.add(closing)
-    this.#force(closing.item)
+    if (this.#force(closing.item) === false) return this.#remove(closing)
+    if (this.#closing.has(closing.item)) this.#deadlines.add(closing)
   }
 
   #remove(closing: ClosingItem<T>): void {

@@ -5,7 +5,8 @@ import type { WebSocket } from 'ws'
 
 import type { SessionEnd } from '../refusals.js'
 import type { ClosingConnections } from './closing-connections.js'
-import { muteMessages, type BoundConnection } from './connection.js'
+import type { BoundConnection } from './connection.js'
+import { muteMessages } from './message-gate.js'
 import { forEachInBatches } from '../internal/batches.js'
 
 /** A connection without a session that is no `ws` socket. */

@@ -2,52 +2,57 @@
  * When to look at each session next: to see whether it has expired, to try again, to keep it alive.
  */
 import type { Clock } from '../internal/clock.js'
-import type { Revalidator } from './revalidator.js'
 import { TimerHeap } from '../internal/timer-heap.js'
-import type { KeepAlive } from './keep-alive.js'
+import type { CheckFailure } from './check-failure.js'
 import { wholeSecondMs, type LiveSession } from './live-session.js'
+import type { TouchTimes } from './touch-times.js'
 
-/** The times to look. */
+/** One timer for the times of all sessions. */
 export class CheckScheduler {
   readonly #unverifiedMs: number
-  readonly #keepAlive: KeepAlive
+  readonly #touchTimes: TouchTimes
   readonly #clock: Clock
-  readonly #deadlines: TimerHeap<LiveSession>
+  readonly #times: TimerHeap<LiveSession>
 
-  constructor(unverifiedMs: number, keepAlive: KeepAlive, checks: Revalidator, clock: Clock) {
+  constructor(unverifiedMs: number, touchTimes: TouchTimes, clock: Clock, onDue: (live: LiveSession) => void) {
     this.#unverifiedMs = unverifiedMs
-    this.#keepAlive = keepAlive
+    this.#touchTimes = touchTimes
     this.#clock = clock
-    this.#deadlines = new TimerHeap((live) => {
-      keepAlive.tick(live)
-      checks.check(live)
-    }, clock)
+    this.#times = new TimerHeap(onDue, clock)
   }
 
-  /** To be called when a session has been read, could not be read, or got its first connection. */
+  /** To be called when a session has been read, could not be read, is being read after a failure, or got a connection. */
   schedule(live: LiveSession): void {
-    if (live.contexts.length === 0) return
-    this.#deadlines.set(live, Math.min(this.#nextCheckOf(live), this.#keepAlive.dueAt(live)))
+    if (live.size > 0) this.#times.set(live, Math.min(this.#nextCheckOf(live), this.#touchTimes.dueAt(live)))
   }
 
   remove(live: LiveSession): void {
-    this.#deadlines.remove(live)
+    this.#times.remove(live)
+  }
+
+  /** Whether the session has been unverified for too long. */
+  isOverdue({ since }: CheckFailure): boolean {
+    return this.#clock.elapsed() - since >= this.#unverifiedMs
   }
 
   dispose(): void {
-    this.#deadlines.dispose()
+    this.#times.dispose()
   }
 
   #nextCheckOf(live: LiveSession): number {
     const now = this.#clock.now()
-    if (live.failedSince !== undefined) {
-      const left = live.failedSince + this.#unverifiedMs - this.#clock.elapsed()
-      return now + Math.min(live.pauseMs * (0.5 + Math.random() / 2), Math.max(left, 1))
-    }
+    if (live.failure !== undefined) return now + this.#nextAttemptIn(live, live.failure)
     if (live.expiresAt > now) return live.expiresAt
     // RevalidationSweep looks after that one.
     if (live.expiryUnreliable) return Infinity
     // Whatever has been read until now began before the store could know.
     return Math.max(now, live.expiresAt + wholeSecondMs)
+  }
+
+  /* While a read is under way, only the end of the patience is waited for. */
+  #nextAttemptIn(live: LiveSession, { since, retryAt }: CheckFailure): number {
+    const now = this.#clock.elapsed()
+    const patience = Math.max(since + this.#unverifiedMs - now, 1)
+    return live.isChecking && retryAt <= now ? patience : Math.min(Math.max(retryAt - now, 0), patience)
   }
 }

@@ -3,17 +3,16 @@
  */
 import type { WebSocket } from 'ws'
 
-import type { StoredSession } from '../store/live-store.js'
+import { forEachInBatches } from '../internal/batches.js'
 import { CloseCode, type SessionEnd } from '../refusals.js'
+import type { StoredSession } from '../store/live-store.js'
 import type { ClosingConnections } from './closing-connections.js'
-import { muteMessages } from './connection.js'
-import type { Context } from './session-context.js'
+import type { EventSink } from './event-sink.js'
 import { LiveSession } from './live-session.js'
 import type { Registry } from './registry.js'
-import type { EventSink } from './event-sink.js'
-import { forEachInBatches } from '../internal/batches.js'
+import type { Context } from './session-context.js'
 
-/** The end for a reason, with the code that it has unless somebody names another. */
+/** The end for a reason, with the code that it has unless the caller names another. */
 export function endOf(reason: Exclude<SessionEnd['reason'], 'closed'>): SessionEnd {
   return { reason, code: CloseCode[reason] }
 }
@@ -34,16 +33,22 @@ export class ConnectionCloser {
   /** Ends all connections of a session. */
   endSession(live: LiveSession, end: SessionEnd): void {
     const { stored } = live
+    this.dropAllClosed(live)
+    live.reauthorization = undefined
     const contexts = this.#registry.removeAll(live)
-    // All gates first: the thousandth socket's handler must not read on while the first ones are being closed.
-    for (const context of contexts) this.#gate(context, end, stored)
+    // All are muted first: the thousandth socket's handler must not read on while the first ones are being closed.
+    for (const context of contexts) this.#mute(context, end, stored)
     this.#closeAll(contexts, end)
   }
 
   /** Ends connections of any sessions. `text` is the reason in their close frames. */
   endAll(contexts: readonly Context[], end: SessionEnd, text?: string): void {
     const open = contexts.filter(({ ended }) => ended === undefined)
-    for (const context of open) this.#shut(context, end)
+    for (const context of open) {
+      const { source } = context
+      this.#mute(context, end, source.stored)
+      if (source instanceof LiveSession) this.#leave(source, context)
+    }
     this.#closeAll(open, end, text)
   }
 
@@ -53,17 +58,54 @@ export class ConnectionCloser {
   }
 
   /** To be called when a connection has closed, whoever closed it. */
-  closed(context: Context, code: number): void {
+  readonly closed = (context: Context, code: number): void => {
     if (context.ended !== undefined) return this.#closed(context)
     const end: SessionEnd = { reason: 'closed', code }
-    this.#shut(context, end)
+    const { source, isHolding } = context
+    context.markEnded(end, source.stored)
+    if (source instanceof LiveSession) {
+      if (isHolding) this.#keepClosed(source, context)
+      this.#leave(source, context)
+    }
     this.#tell(context, end)
+  }
+
+  /** What a connection that has closed has held back is delivered, and the session is no longer watched for it. */
+  releaseClosed(live: LiveSession, context: Context): void {
+    context.release()
+    if (live.closedWhileHeld?.delete(context) !== true) return
+    if (live.closedWhileHeld.size === 0) live.closedWhileHeld = undefined
+    this.#registry.release(live)
+  }
+
+  /** What a connection that has closed has held back is dropped. */
+  dropClosed(live: LiveSession, context: Context): void {
+    context.drop()
+    live.reauthorization?.remove(context)
+    this.releaseClosed(live, context)
+  }
+
+  /** The same for all of a session. */
+  dropAllClosed(live: LiveSession): void {
+    for (const context of [...(live.closedWhileHeld ?? [])]) this.dropClosed(live, context)
   }
 
   /** Resolves when everything that was ended has closed, or has been cut. */
   async gone(): Promise<void> {
     await this.#underWay
     await this.#closing.gone()
+  }
+
+  /* The session stays watched for as long as its fate decides about what the closed connection has held back. */
+  #keepClosed(live: LiveSession, context: Context): void {
+    this.#registry.lease(live.sessionID)
+    live.closedWhileHeld ??= new Set()
+    live.closedWhileHeld.add(context)
+  }
+
+  #leave(live: LiveSession, context: Context): void {
+    if (live.closedWhileHeld?.has(context) !== true) live.reauthorization?.remove(context)
+    this.#registry.remove(live, context)
   }
 
   #closeAll(contexts: readonly Context[], end: SessionEnd, text?: string): void {
@@ -80,15 +122,9 @@ export class ConnectionCloser {
     if (connection !== undefined) this.#closing.closed(connection)
   }
 
-  #shut(context: Context, end: SessionEnd): void {
-    const { source } = context
-    this.#gate(context, end, source.stored)
-    if (source instanceof LiveSession) this.#registry.remove(source, context)
-  }
-
-  #gate(context: Context, end: SessionEnd, stored: StoredSession | undefined): void {
-    context.shut(end, stored)
-    if (context.ws !== undefined) muteMessages(context.ws)
+  #mute(context: Context, end: SessionEnd, stored: StoredSession | undefined): void {
+    context.markEnded(end, stored)
+    context.drop()
   }
 
   #tell(context: Context, end: SessionEnd): void {

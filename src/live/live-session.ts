@@ -1,16 +1,24 @@
 /*
  * One session that has connections in this process, however many.
  */
+import type { Due } from '../internal/timer-heap.js'
 import type { StoredSession } from '../store/live-store.js'
 import type { SessionSnapshot } from '../store/snapshot.js'
+import type { Announcement } from './announcement.js'
+import type { CheckFailure } from './check-failure.js'
+import type { Doubt } from './doubt.js'
+import type { Reauthorization } from './reauthorization.js'
 import type { Context } from './session-context.js'
-import type { Due } from '../internal/timer-heap.js'
+import { SessionChecks } from './session-state.js'
 
 /** Some stores keep time in whole seconds: by so much they may be late. */
 export const wholeSecondMs = 1_000
 
-/** The shared state of a session's connections. Plain fields: the registry and the checks keep them. */
-export class LiveSession implements Due {
+/**
+ * The shared state of a session's connections. What an idle session does not need is made when it is needed: each byte here
+ * counts a hundred thousand times.
+ */
+export class LiveSession extends SessionChecks implements Due {
   readonly sessionID: string
   dueAt = Infinity
   heapIndex = -1
@@ -18,38 +26,27 @@ export class LiveSession implements Due {
   /** What the store gave last, and the same as handlers see it; undefined until the first load. */
   stored: StoredSession | undefined = undefined
   snapshot: SessionSnapshot | undefined = undefined
-
-  /** Its open connections. */
-  contexts: Context[] = []
-  /** Handshakes under way: they need the reports, too. */
-  handshakes = 0
-
-  /** Grows with every report: a handshake that sees another number than before its load loads again. */
-  version = 0
-  /** Which of them was that it is gone: whoever has loaded it before is not let in. 0: none. */
-  removedAtVersion = 0
-  /** Reads are numbered as they begin. One that began before what was applied last says nothing new. */
-  readsBegun = 0
-  readApplied = 0
-  /** It was still there when it should have been over for long: the date that is known of it says nothing. */
+  /** The session was still there when it should have been over for long: the date that is known of it says nothing. */
   expiryUnreliable = false
-
-  checking = false
-  checkAgain = false
-  /** When the first check failed of those that have failed since the last good one, by `clock.elapsed()`. */
-  failedSince: number | undefined = undefined
-  pauseMs = 0
-  /** Grows with every reason to ask `authorize`; up to which of them it has been asked, and its answer is known. */
-  authorizeRequested = 0
-  authorizeStarted = 0
-  authorizeSettled = 0
-  /** While the connections are being told of a change, slice by slice. */
-  announcing: Promise<void> | undefined = undefined
-
-  /** When the bridge last put off the expiry, by `clock.elapsed()`; undefined: never. */
+  /** Leases of handshakes under way, and of connections that closed with messages held back: they need the reports, too. */
+  leases = 0
+  /** In which round of the revalidation it was checked. */
+  sweptInRound = 0
+  /** When the bridge last put off the expiry, by `clock.elapsed()`; undefined: never. Only KeepAlive writes it. */
   touchedAt: number | undefined = undefined
 
+  failure: CheckFailure | undefined = undefined
+  doubt: Doubt | undefined = undefined
+  reauthorization: Reauthorization | undefined = undefined
+  announcement: Announcement | undefined = undefined
+  /** Connections that closed while their messages were held back. */
+  closedWhileHeld: Set<Context> | undefined = undefined
+
+  /** Most sessions have one connection, and an array for it would be 56 bytes. */
+  #contexts: Context | Context[] | undefined = undefined
+
   constructor(sessionID: string) {
+    super()
     this.sessionID = sessionID
   }
 
@@ -59,5 +56,57 @@ export class LiveSession implements Due {
     if (stored?.expiresAt !== undefined) return stored.expiresAt
     const expires = snapshot?.cookie.expires
     return expires === null || expires === undefined ? Infinity : Date.parse(expires)
+  }
+
+  /** How many open connections it has. */
+  get size(): number {
+    if (this.#contexts === undefined) return 0
+    return Array.isArray(this.#contexts) ? this.#contexts.length : 1
+  }
+
+  /** Whether anybody waits for what a check finds. Handshakes load by themselves. */
+  get isChecked(): boolean {
+    return this.#contexts !== undefined || this.closedWhileHeld !== undefined
+  }
+
+  /** Its open connections, as they are at the call. */
+  contexts(): Context[] {
+    const contexts = this.#contexts
+    if (contexts === undefined) return []
+    return Array.isArray(contexts) ? [...contexts] : [contexts]
+  }
+
+  /** @returns the slot of the connection, for `remove`. */
+  add(context: Context): number {
+    const contexts = this.#contexts
+    if (contexts === undefined) {
+      this.#contexts = context
+      return 0
+    }
+    if (Array.isArray(contexts)) return contexts.push(context) - 1
+    this.#contexts = [contexts, context]
+    return 1
+  }
+
+  /** Takes a connection out, in the same time for the first of ten thousand and for the only one. */
+  remove(context: Context): void {
+    const contexts = this.#contexts
+    if (!Array.isArray(contexts)) {
+      this.#contexts = undefined
+      return
+    }
+    const last = contexts.pop()
+    if (last !== undefined && last !== context) {
+      contexts[context.slot] = last
+      last.slot = context.slot
+    }
+    if (contexts.length === 0) this.#contexts = undefined
+  }
+
+  /** Takes all connections out. */
+  removeAll(): Context[] {
+    const contexts = this.contexts()
+    this.#contexts = undefined
+    return contexts
   }
 }

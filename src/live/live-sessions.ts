@@ -1,34 +1,42 @@
 /*
- * The floor's table of contents: sessions with connections, kept true, written, and ended.
+ * The composition root of this layer: sessions with connections, kept true, written, and ended.
  */
+import type { Store } from 'express-session'
 import type { WebSocket } from 'ws'
 
 import type { Clock } from '../internal/clock.js'
-import { assertKnown } from '../internal/option-checks.js'
-import type { LiveStore } from '../store/live-store.js'
-import { equalIgnoringExpiry } from '../store/session-equality.js'
 import { isThenable } from '../internal/is-thenable.js'
+import { assertKnown } from '../internal/option-checks.js'
 import { CloseCode, type SessionEnd } from '../refusals.js'
-import { CheckScheduler } from './check-scheduler.js'
+import type { CallReportingLiveStore } from '../store/live-store.js'
+import { equalIgnoringExpiry } from '../store/session-equality.js'
+import { observeStoreCalls, type StoreCall } from '../store/store-calls.js'
 import { AnonymousSockets, type AnonymousConnection } from './anonymous.js'
 import type { Authorize } from './authorize.js'
-import { Revalidator } from './revalidator.js'
+import { CheckScheduler } from './check-scheduler.js'
 import { assertSendable, type CloseFrame } from './close-frame.js'
 import { ClosingConnections } from './closing-connections.js'
+import { ConnectionCloser, endOf } from './connection-closer.js'
 import { ignoreErrors, isWebSocket, type BoundConnection } from './connection.js'
-import { Context, type FoundSession, type HandshakeInfo } from './session-context.js'
-import { endOf, ConnectionCloser } from './connection-closer.js'
-import { KeepAlive, type KeepAliveMode } from './keep-alive.js'
-import { LiveSession } from './live-session.js'
-import { SessionOperations } from './session-operations.js'
-import { Registry } from './registry.js'
 import type { EventSink } from './event-sink.js'
+import { KeepAlive } from './keep-alive.js'
+import { LiveSession } from './live-session.js'
+import { OptimisticWriter } from './optimistic-writer.js'
+import { OwnDestroys } from './own-destroys.js'
+import { Registry, type RegistryListener } from './registry.js'
 import { RevalidationSweep } from './revalidation-sweep.js'
+import { Revalidator } from './revalidator.js'
+import { Context, type ContextKind, type FoundSession, type HandshakeInfo } from './session-context.js'
+import { SessionHolds } from './session-holds.js'
+import { SessionOperations } from './session-operations.js'
 import { TimedStore } from './timed-store.js'
+import { TouchTimes, type KeepAliveMode } from './touch-times.js'
 
 /** What the live sessions are made of. */
 export interface LiveSessionsDependencies {
-  readonly store: LiveStore
+  readonly store: CallReportingLiveStore
+  /** The app's own store, whose `destroy` calls are heard, whatever the LiveStore. */
+  readonly expressStore: Store
   readonly clock: Clock
   readonly reports: EventSink
   readonly authorize: Authorize | undefined
@@ -39,87 +47,77 @@ export interface LiveSessionsDependencies {
   readonly maxSocketsPerSession: number
 }
 
+/** Connections by session ID, or by what their contexts say. */
+export type ContextSelector = string | ((context: Context) => boolean)
+
 /** The live sessions of one bridge. */
-export class LiveSessions {
+export class LiveSessions implements RegistryListener {
   readonly registry: Registry
-  readonly endings: ConnectionCloser
   readonly operations: SessionOperations
+  readonly ownDestroys: OwnDestroys
   readonly #options: LiveSessionsDependencies
   readonly #store: TimedStore
-  readonly #checks: Revalidator
-  readonly #keepAlive: KeepAlive
-  readonly #agenda: CheckScheduler
+  readonly #holds: SessionHolds
   readonly #closing: ClosingConnections
+  readonly #closer: ConnectionCloser
   readonly #anonymous: AnonymousSockets
-  readonly #revalidation: RevalidationSweep
+  readonly #touchTimes: TouchTimes
+  readonly #scheduler: CheckScheduler
+  readonly #revalidator: Revalidator
+  readonly #sweep: RevalidationSweep
+  readonly #keepAlive: KeepAlive
+  readonly #writer: OptimisticWriter
+  readonly #kind: ContextKind
+  readonly #stopObserving: () => void
   readonly #onClose: (this: WebSocket, code: number) => void
   readonly #onMessage: (this: WebSocket) => void
   #shuttingDown = false
 
   constructor(options: LiveSessionsDependencies) {
-    const { store, clock, reports, authorize, unverifiedMs } = options
+    const { clock, reports, authorize, unverifiedMs, storeTimeoutMs: timeoutMs } = options
     this.#options = options
-    const onStoreFault = (error: unknown): void => {
-      reports.fault('live-store', error)
-    }
-    const access = new TimedStore(store, options.storeTimeoutMs, onStoreFault)
-    const registry = new Registry({
-      onEnter: ({ sessionID }) => {
-        access.watch(sessionID)
-        this.#revalidation.entered()
-      },
-      onLeave: (live) => {
-        access.unwatch(live.sessionID)
-        this.#revalidation.left()
-        this.#agenda.remove(live)
-      },
-    })
+    const store = new TimedStore(options.store, timeoutMs, this.#storeFailed)
+    const registry = new Registry(this)
     const closing = new ClosingConnections((error) => {
       reports.fault('bound-connection', error)
     })
-    const endings = new ConnectionCloser(registry, closing, reports)
-    const checks = new Revalidator({
-      store: access,
-      registry,
-      endings,
-      reports,
-      authorize,
-      unverifiedMs,
-      clock,
-      timeoutMs: options.storeTimeoutMs,
-      schedule: (live) => {
-        this.#agenda.schedule(live)
-      },
-    })
-    const keepAlive = new KeepAlive(options.keepAlive, access, checks, clock)
+    const closer = new ConnectionCloser(registry, closing, reports)
+    const holds = new SessionHolds(closer)
+    const touchTimes = new TouchTimes(options.keepAlive, clock)
+    const scheduler = new CheckScheduler(unverifiedMs, touchTimes, clock, this.#onDue)
+    const revalidator = new Revalidator({ store, registry, scheduler, closer, holds, reports, clock, timeoutMs })
+    const writer = new OptimisticWriter(store, timeoutMs)
+    const ownDestroys = new OwnDestroys({ registry, holds, revalidator, writer, clock, timeoutMs })
+    const operations = new SessionOperations({ store, writer, registry, revalidator, ownDestroys, reports, clock })
+    this.#store = store
     this.registry = registry
-    this.endings = endings
-    this.operations = new SessionOperations({ store: access, registry, checks, reports, clock })
-    this.#store = access
-    this.#checks = checks
-    this.#keepAlive = keepAlive
-    this.#agenda = new CheckScheduler(unverifiedMs, keepAlive, checks, clock)
     this.#closing = closing
+    this.#closer = closer
     this.#anonymous = new AnonymousSockets(closing)
-    this.#revalidation = new RevalidationSweep(
-      options.revalidateMs,
-      () => registry.sessions(),
-      (live) => {
-        checks.check(live)
-      },
-      clock,
-    )
+    this.#holds = holds
+    this.#touchTimes = touchTimes
+    this.#scheduler = scheduler
+    this.#revalidator = revalidator
+    this.#sweep = new RevalidationSweep(options.revalidateMs, registry, revalidator, clock)
+    this.#keepAlive = new KeepAlive(touchTimes, store, revalidator)
+    this.#writer = writer
+    this.ownDestroys = ownDestroys
+    this.operations = operations
+    this.#kind = { actions: operations, authorizers: authorize === undefined ? [] : [authorize] }
     // One function for all sockets: a closure each would be a few hundred bytes each.
     this.#onClose = function (code) {
       const context = registry.contextOf(this)
-      if (context !== undefined) endings.closed(context, code)
+      if (context !== undefined) closer.closed(context, code)
     }
+    const keepAlive = this.#keepAlive
     this.#onMessage = function () {
       const source = registry.contextOf(this)?.source
       if (source instanceof LiveSession) keepAlive.activity(source)
     }
-    store.onChange(checks.report)
-    store.onFault?.(onStoreFault)
+    this.#stopObserving = observeStoreCalls(options.expressStore, this.#onDestroyCall)
+    options.store.onChange(revalidator.report)
+    options.store.onStoreCall?.(this.#onStoreCall)
+    options.store.onFault?.(this.#storeFailed)
   }
 
   // Before the 101 --------------------------------------------------------------------------------------------------
@@ -129,23 +127,31 @@ export class LiveSessions {
     return this.registry.connections + this.#anonymous.size
   }
 
+  /** Whether `maxSocketsPerSession` leaves a place for one more handshake. Those under way have one each. */
+  hasRoomForHandshake(sessionID: string): boolean {
+    const live = this.registry.get(sessionID)
+    return live === undefined || live.size + live.leases < this.#options.maxSocketsPerSession
+  }
+
+  /** Whether it leaves a place for one more connection. */
   hasRoom(sessionID: string): boolean {
-    return this.registry.connectionsOf(sessionID) < this.#options.maxSocketsPerSession
+    return (this.registry.get(sessionID)?.size ?? 0) < this.#options.maxSocketsPerSession
   }
 
-  /** Watched from now on, until `release`. */
-  hold(sessionID: string): LiveSession {
-    return this.registry.hold(sessionID)
-  }
-
-  release(live: LiveSession): void {
-    this.registry.release(live)
+  /** Whether a session can run out of places at all. */
+  get limitsSockets(): boolean {
+    return this.#options.maxSocketsPerSession < Infinity
   }
 
   // After it --------------------------------------------------------------------------------------------------------
 
-  newContext(found: FoundSession, handshake: HandshakeInfo): Context {
-    return new Context(this.operations, found, handshake)
+  /** A kind of context that is asked about by one more function, after the bridge's own. */
+  createKind(authorize: Authorize): ContextKind {
+    return { ...this.#kind, authorizers: [...this.#kind.authorizers, authorize] }
+  }
+
+  newContext(found: FoundSession, handshake: HandshakeInfo, kind = this.#kind): Context {
+    return new Context(kind, found, handshake)
   }
 
   /** Ties a context to its socket, which has just been opened. */
@@ -169,20 +175,21 @@ export class LiveSessions {
   /** Ends one socket, with a session or without. */
   disconnectSocket(ws: WebSocket, end: SessionEnd): void {
     const context = this.registry.contextOf(ws)
-    if (context !== undefined) this.endings.end(context, end)
+    if (context !== undefined) this.#closer.end(context, end)
     this.#anonymous.end(ws, end)
   }
 
-  /** Looks once more: something was reported or read that the handshake has not seen. */
-  recheck(live: LiveSession, { snapshot }: FoundSession): void {
+  /** Looks once more at a session that its handshake has let in, where something was heard of it since the last load. */
+  recheck(live: LiveSession, { snapshot }: FoundSession, contexts: readonly Context[] = live.contexts()): void {
     // `authorize` was asked about what the handshake had found.
-    if (live.snapshot === undefined || !equalIgnoringExpiry(live.snapshot, snapshot)) live.authorizeRequested += 1
-    this.#checks.check(live)
+    if (live.snapshot === undefined || !equalIgnoringExpiry(live.snapshot, snapshot))
+      this.#revalidator.changes.ask(live, contexts)
+    this.#revalidator.check(live)
   }
 
   /** Something was reported from outside. */
   report(sessionID: string | undefined): void {
-    this.#checks.report(sessionID)
+    this.#revalidator.report(sessionID)
   }
 
   /** Ties a context to a connection of any kind. */
@@ -199,14 +206,9 @@ export class LiveSessions {
     else this.#bindOther(context, connection)
     // It had closed before it was bound.
     if (hasEnded(context)) return
-    if (this.#shuttingDown) return this.endings.end(context, endOf('shutdown'))
-    if (!this.hasRoom(source.sessionID)) return this.endings.end(context, endOf('disconnected'), 'too many sockets')
-    const live = this.hold(source.sessionID)
-    if (live.snapshot === undefined) Object.assign(live, { stored: source.stored, snapshot: source.snapshot })
-    this.#join(context, live)
-    this.release(live)
-    this.#options.reports.accepted(context, context.ws)
-    this.recheck(live, source as FoundSession)
+    if (this.#shuttingDown) return this.#closer.end(context, endOf('shutdown'))
+    if (!this.hasRoom(source.sessionID)) return this.#closer.end(context, endOf('disconnected'), 'too many sockets')
+    this.#admit(context, source as FoundSession)
   }
 
   /** The same without a session. */
@@ -216,46 +218,121 @@ export class LiveSessions {
     this.#options.reports.accepted(undefined, undefined)
   }
 
-  /** Ends connections, by session ID or by what their contexts say. Returns how many. */
-  disconnect(which: string | ((context: Context) => boolean), close: CloseFrame): number {
+  /** Ends connections. Returns how many. */
+  disconnect(which: ContextSelector, close: CloseFrame): number {
     assertKnown(close, ['code', 'reason'], 'disconnect: option')
     const { code = CloseCode.disconnected, reason } = close
     assertSendable(code, reason)
-    if (typeof which !== 'string' && typeof which !== 'function') {
-      throw new TypeError('disconnect: pass a session ID, or a function that says which contexts.')
+    const contexts = this.#contextsOf(which, 'disconnect')
+    this.#closer.endAll(contexts, { reason: 'disconnected', code }, reason)
+    return contexts.length
+  }
+
+  /** Asks `authorize` about connections although their sessions have not changed. Returns how many. */
+  reauthorize(which: ContextSelector): number {
+    const contexts = this.#contextsOf(which, 'reauthorize')
+    const bySession = new Map<LiveSession, Context[]>()
+    for (const context of contexts) {
+      const { source } = context
+      if (!(source instanceof LiveSession)) continue
+      const others = bySession.get(source)
+      if (others === undefined) bySession.set(source, [context])
+      else others.push(context)
     }
-    const contexts =
-      typeof which === 'string'
-        ? [...(this.registry.get(which)?.contexts ?? [])]
-        : this.registry.contexts().filter((context) => isMeant(which, context))
-    this.endings.endAll(contexts, { reason: 'disconnected', code }, reason)
+    for (const [live, asked] of bySession) this.#revalidator.changes.ask(live, asked)
     return contexts.length
   }
 
   // The end ---------------------------------------------------------------------------------------------------------
 
-  /** Ends every connection, and what is being written is written; then nothing works any more. */
+  /** Ends every connection, and what is being written is written; then nothing works any longer. */
   async close(): Promise<void> {
     this.#shuttingDown = true
-    this.endings.endAll(this.registry.contexts(), endOf('shutdown'))
+    this.#closer.endAll(this.registry.contexts(), endOf('shutdown'))
+    for (const live of this.registry.sessions()) this.#closer.dropAllClosed(live)
     await this.#anonymous.endAll(endOf('shutdown'))
-    await this.endings.gone()
+    await this.#closer.gone()
     await this.operations.close()
-    this.#revalidation.dispose()
-    this.#agenda.dispose()
+    this.#stopObserving()
+    this.#sweep.dispose()
+    this.#scheduler.dispose()
     this.#closing.dispose()
-    this.#checks.dispose()
+    this.#revalidator.dispose()
+    this.#writer.dispose()
+    this.ownDestroys.dispose()
     this.#store.close()
     await this.#closeStore()
   }
 
+  // What the parts call -----------------------------------------------------------------------------------------------
+
+  sessionEntered(live: LiveSession): void {
+    this.#store.watch(live.sessionID)
+    this.#sweep.entered()
+    this.ownDestroys.entered(live)
+  }
+
+  sessionLeft(live: LiveSession): void {
+    this.#store.unwatch(live.sessionID)
+    this.#sweep.left()
+    this.#scheduler.remove(live)
+  }
+
+  readonly #onDue = (live: LiveSession): void => {
+    if (this.#revalidator.endIfOverdue(live)) return
+    if (live.failure === undefined && live.expiresAt <= this.#options.clock.now()) this.#holds.needsRead(live)
+    this.#keepAlive.tick(live)
+    this.#revalidator.check(live)
+    // A read may hang: the patience with it ends all the same.
+    if (live.failure !== undefined) this.#scheduler.schedule(live)
+  }
+
+  readonly #onDestroyCall = (call: StoreCall): void => {
+    if (call.method === 'destroy' || call.method === 'clear') this.ownDestroys.observe(call)
+  }
+
+  /* What a store has not answered has not happened as far as anybody can know. */
+  readonly #onStoreCall = ({ method, sessionID, isAnswered, hasFailed, expiresAt }: StoreCall): void => {
+    if (!isAnswered) return
+    if (method === 'set') return this.#revalidator.report(sessionID)
+    if (method !== 'touch' || hasFailed || sessionID === undefined || expiresAt === undefined) return
+    const live = this.registry.get(sessionID)
+    if (live !== undefined) this.#revalidator.touched(live, expiresAt)
+  }
+
+  readonly #storeFailed = (error: unknown): void => {
+    this.#options.reports.fault('live-store', error)
+  }
+
+  // -------------------------------------------------------------------------------------------------------------------
+
   async #closeStore(): Promise<void> {
-    const { store, reports } = this.#options
     try {
-      await store.close()
+      await this.#options.store.close()
     } catch (error) {
-      reports.fault('live-store', error)
+      this.#storeFailed(error)
     }
+  }
+
+  #admit(context: Context, found: FoundSession): void {
+    const live = this.registry.lease(found.sessionID)
+    const isUnknown = live.snapshot === undefined
+    if (isUnknown) Object.assign(live, { stored: found.stored, snapshot: found.snapshot })
+    // Nothing was heard of it since it was loaded: messages wait for what the store says now.
+    if (isUnknown) this.#holds.needsRead(live)
+    this.#join(context, live)
+    this.registry.release(live)
+    this.#options.reports.accepted(context, context.ws)
+    if (this.ownDestroys.wasRemovedSince(found.sessionID, found.removals ?? 0))
+      return this.#closer.end(context, endOf('destroyed'))
+    this.recheck(live, found, [context])
+  }
+
+  #contextsOf(which: ContextSelector, method: string): Context[] {
+    if (typeof which === 'string') return this.registry.get(which)?.contexts() ?? []
+    if (typeof which === 'function')
+      return this.registry.contexts().filter((context) => isMeant(which, context, method))
+    throw new TypeError(`${method}: pass a session ID, or a function that says which contexts.`)
   }
 
   #bindWebSocket(context: Context, ws: WebSocket): void {
@@ -265,10 +342,10 @@ export class LiveSessions {
     ignoreErrors(ws)
     context.connectTo(ws, true)
     ws.on('close', (code) => {
-      this.endings.closed(context, code)
+      this.#closer.closed(context, code)
     })
     if (this.#keepAlive.listens) ws.on('message', this.#onMessage)
-    if (ws.readyState === ws.CLOSED) this.endings.closed(context, noStatus)
+    if (ws.readyState === ws.CLOSED) this.#closer.closed(context, noStatus)
   }
 
   #bindOther(context: Context, connection: BoundConnection): void {
@@ -277,7 +354,7 @@ export class LiveSessions {
     }
     context.connectTo(connection, false)
     connection.onClose(() => {
-      this.endings.closed(context, noStatus)
+      this.#closer.closed(context, noStatus)
     })
     if (!this.#keepAlive.listens) return
     connection.onMessage?.(() => {
@@ -287,17 +364,19 @@ export class LiveSessions {
 
   #join(context: Context, live: LiveSession): void {
     this.registry.add(live, context)
-    this.#keepAlive.connected(live)
-    this.#agenda.schedule(live)
+    if (live.snapshot !== undefined) live.announcement?.join(context, live.snapshot)
+    this.#holds.joined(live, context)
+    this.#touchTimes.connected(live)
+    this.#scheduler.schedule(live)
   }
 }
 
-function isMeant(which: (context: Context) => unknown, context: Context): boolean {
+function isMeant(which: (context: Context) => unknown, context: Context, method: string): boolean {
   const answer = which(context)
   if (!isThenable(answer)) return Boolean(answer)
-  // An async function's promise is truthy: taken for a yes, it would close everybody's sockets.
+  // An async function's promise is truthy: taken for a yes, it would concern every connection.
   answer.then(undefined, () => undefined)
-  throw new TypeError('disconnect: the function must return true or false, at once.')
+  throw new TypeError(`${method}: the function must return true or false, at once.`)
 }
 
 function hasEnded({ ended }: Context): boolean {

@@ -3,11 +3,14 @@
  */
 import type { SessionData } from 'express-session'
 
-import { usableSnapshotOf } from '../store/normalized-session.js'
-import type { StoredSession } from '../store/live-store.js'
+import { SessionEndedError } from '../errors.js'
 import { isThenable } from '../internal/is-thenable.js'
+import { TimeoutQueue } from '../internal/timeout-queue.js'
+import type { StoredSession } from '../store/live-store.js'
+import { usableSnapshotOf } from '../store/normalized-session.js'
 import { draftOf, snapshotOf, type SessionDraft, type SessionSnapshot } from '../store/snapshot.js'
 import type { TimedStore } from './timed-store.js'
+import { WriteQueue, type Write } from './write-queue.js'
 
 /**
  * Changes a draft in place. Synchronous; it may be called several times, with what is there by then.
@@ -15,62 +18,84 @@ import type { TimedStore } from './timed-store.js'
 // eslint-disable-next-line @typescript-eslint/no-invalid-void-type -- `=> void` alone would take an async function
 export type Mutate = (draft: SessionDraft) => void | undefined
 
-/** Writes sessions, one write of a session at a time: the writers of one process would only make each other try again. */
+/** Writes sessions, one write of a session at a time. */
 export class OptimisticWriter {
   readonly #store: TimedStore
-  readonly #queues = new Map<string, Queue>()
+  readonly #queues = new Map<string, WriteQueue>()
+  readonly #deadlines: TimeoutQueue<Write>
 
-  constructor(store: TimedStore) {
+  constructor(store: TimedStore, timeoutMs: number) {
     this.#store = store
+    this.#deadlines = new TimeoutQueue(timeoutMs, (write) => {
+      write.queue.expire(write)
+    })
   }
 
   /**
    * @param held what the session was when it was last read, to spare a read: it is only compared with
-   * @returns what is in the store then; 'gone' if there is no such session any more
+   * @returns what is in the store then; 'gone' if there is no such session
+   * @throws {SessionEndedError} (rejects) when it is destroyed before its turn.
+   * @throws {StoreUnavailableError} (rejects) when the store fails, does not answer in time, or too many writes wait.
    */
   async update(
     sessionID: string,
     mutate: Mutate,
     held: () => StoredSession | undefined,
   ): Promise<StoredSession | 'gone'> {
-    return await this.#enter(sessionID, async (queue) => {
-      const written = await this.#write(sessionID, mutate, queue.last ?? held())
-      queue.last = written === 'gone' ? undefined : written
+    const queue = this.#queueOf(sessionID)
+    return await queue.write(async (write) => {
+      const written = await this.#write(sessionID, mutate, queue.last ?? held(), write)
+      if (!write.isOver) queue.last = written === 'gone' ? undefined : written
       return written
     })
   }
 
-  /** Does something else to a session, after the writes that came before it. */
-  async inTurn<T>(sessionID: string, work: () => Promise<T>): Promise<T> {
-    return await this.#enter(sessionID, (queue) => {
+  /** Waits for the write that is under way, not for those that wait, and destroys. */
+  async destroy(sessionID: string): Promise<void> {
+    const queue = this.#queueOf(sessionID)
+    await queue.destroy(() => {
       queue.last = undefined
-      return work()
+      return this.#store.destroy(sessionID)
     })
+  }
+
+  /** The session is gone: the writes that wait end with a SessionEndedError. */
+  end(sessionID: string): void {
+    this.#queues.get(sessionID)?.endWaiting()
   }
 
   /** Resolves when all writes that were under way are done. */
   async idle(): Promise<void> {
-    await Promise.all([...this.#queues.values()].map(({ tail }) => tail))
+    await Promise.all([...this.#queues.values()].map((queue) => queue.empty()))
   }
 
-  async #enter<T>(sessionID: string, work: (queue: Queue) => Promise<T>): Promise<T> {
-    const queue = this.#queues.get(sessionID) ?? new Queue()
+  dispose(): void {
+    this.#deadlines.dispose()
+  }
+
+  #queueOf(sessionID: string): WriteQueue {
+    const existing = this.#queues.get(sessionID)
+    if (existing !== undefined) return existing
+    const queue = new WriteQueue(this.#deadlines, () => this.#queues.delete(sessionID))
     this.#queues.set(sessionID, queue)
-    const leave = await queue.enter()
-    try {
-      return await work(queue)
-    } finally {
-      leave()
-      if (queue.isEmpty) this.#queues.delete(sessionID)
-    }
+    return queue
   }
 
-  async #write(sessionID: string, mutate: Mutate, held: StoredSession | undefined): Promise<StoredSession | 'gone'> {
+  async #write(
+    sessionID: string,
+    mutate: Mutate,
+    held: StoredSession | undefined,
+    write: Write,
+  ): Promise<StoredSession | 'gone'> {
     let current = held ?? (await this.#store.get(sessionID))
     let isFresh = held === undefined
     for (;;) {
-      const snapshot = current && usableSnapshotOf(current)
-      if (current === undefined || snapshot === undefined) return 'gone'
+      // Nobody waits for it any longer, so what it says is not told.
+      if (write.isOver) return 'gone'
+      if (current === undefined) return 'gone'
+      const snapshot = usableSnapshotOf(current)
+      // A record that cannot be a session: there is none, though sockets that are open keep what they have.
+      if (snapshot === undefined) throw new SessionEndedError()
       const next = attempt(() => mutated(snapshot, mutate))
       if ('error' in next && isFresh) throw next.error
       if ('error' in next) {
@@ -88,34 +113,6 @@ export class OptimisticWriter {
   }
 }
 
-/** The writes of one session, in the order they came. */
-class Queue {
-  /** Settles, never rejects, when the last one is done. */
-  tail: Promise<void> = Promise.resolve()
-  /** What the last one wrote. */
-  last: StoredSession | undefined
-  #length = 0
-
-  get isEmpty(): boolean {
-    return this.#length === 0
-  }
-
-  /** Waits for one's turn; resolves to what ends it. */
-  async enter(): Promise<() => void> {
-    this.#length += 1
-    const before = this.tail
-    let leave = (): void => undefined
-    this.tail = new Promise((resolve) => {
-      leave = () => {
-        this.#length -= 1
-        resolve()
-      }
-    })
-    await before
-    return leave
-  }
-}
-
 function mutated(snapshot: SessionSnapshot, mutate: Mutate): SessionData {
   const draft = draftOf(snapshot)
   const returned: unknown = mutate(draft)
@@ -125,7 +122,15 @@ function mutated(snapshot: SessionSnapshot, mutate: Mutate): SessionData {
       'update: the function must be synchronous; nothing was written. Await before update, not in it.',
     )
   }
-  return snapshotOf(draft) as unknown as SessionData
+  try {
+    return snapshotOf(draft) as unknown as SessionData
+  } catch (cause) {
+    throw new TypeError(
+      'update: the session would have no JSON, so nothing was written. ' +
+        'It must hold no circular reference, no BigInt and nothing nested too deep.',
+      { cause },
+    )
+  }
 }
 
 function attempt<T>(work: () => T): { value: T } | { error: unknown } {

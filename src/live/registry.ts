@@ -1,20 +1,22 @@
 /*
- * The sessions that have connections in this process.
+ * The sessions that have connections in this process, or handshakes under way.
  */
 import type { WebSocket } from 'ws'
 
 import { createPrivateSlot } from '../internal/private-slot.js'
-import type { Context } from './session-context.js'
 import { LiveSession } from './live-session.js'
+import type { Context } from './session-context.js'
 
-/** What happens when a session is wanted for the first time, and when nobody wants it any more. */
+/** Is told when a session is wanted for the first time, and when it is no longer wanted. */
 export interface RegistryListener {
-  onEnter(live: LiveSession): void
-  onLeave(live: LiveSession): void
+  /** What this throws, the handshake fails with. */
+  sessionEntered(live: LiveSession): void
+  sessionLeft(live: LiveSession): void
 }
 
 /** All open connections and the handshakes under way, by session. */
 export class Registry {
+  /** In the order of their last check, the oldest first. */
   readonly #sessions = new Map<string, LiveSession>()
   readonly #bySocket = createPrivateSlot<WebSocket, Context>()
   readonly #listener: RegistryListener
@@ -38,71 +40,69 @@ export class Registry {
     return this.#sessions.get(sessionID)
   }
 
-  /** Sessions as they came. Going through them may be interleaved with their coming and going. */
-  sessions(): IterableIterator<LiveSession> {
+  /** All sessions, those first whose last check is the longest ago. Not to be gone through while sessions are checked. */
+  byLastCheck(): IterableIterator<LiveSession> {
     return this.#sessions.values()
   }
 
-  /** Every open connection's context, as they are when they are asked for. */
+  /** All sessions, as they are at the call. */
+  sessions(): LiveSession[] {
+    return [...this.#sessions.values()]
+  }
+
+  /** Every open connection's context, as they are at the call. */
   contexts(): Context[] {
-    return [...this.#sessions.values()].flatMap(({ contexts }) => contexts)
+    return this.sessions().flatMap((live) => live.contexts())
   }
 
   contextOf(ws: WebSocket): Context | undefined {
     return this.#bySocket.get(ws)
   }
 
-  connectionsOf(sessionID: string): number {
-    return this.#sessions.get(sessionID)?.contexts.length ?? 0
+  /** The session has been checked: all others are before it now. */
+  checked(live: LiveSession): void {
+    // A read of one that has left may still be on its way.
+    if (this.#sessions.get(live.sessionID) !== live) return
+    this.#sessions.delete(live.sessionID)
+    this.#sessions.set(live.sessionID, live)
   }
 
-  /** The session, for a handshake that gives it back by `release`. */
-  hold(sessionID: string): LiveSession {
+  /** Watches a session until `release`. */
+  lease(sessionID: string): LiveSession {
     let live = this.#sessions.get(sessionID)
     if (live === undefined) {
       live = new LiveSession(flat(sessionID))
-      this.#listener.onEnter(live)
+      this.#listener.sessionEntered(live)
       // Not before: if that throws, the next handshake must not find it here and take it for watched.
       this.#sessions.set(live.sessionID, live)
     }
-    live.handshakes += 1
+    live.leases += 1
     return live
   }
 
   release(live: LiveSession): void {
-    live.handshakes -= 1
+    live.leases -= 1
     this.#leaveIfUnwanted(live)
   }
 
   add(live: LiveSession, context: Context): void {
-    context.join(live, live.contexts.length)
-    if (live.contexts.length > 0) {
-      live.contexts.push(context)
-    } else {
-      this.#connected += 1
-      // Most sessions have one connection, and an array that is pushed to has room for 17.
-      live.contexts = [context]
-    }
+    if (live.size === 0) this.#connected += 1
+    context.join(live, live.add(context))
     if (context.ws !== undefined) this.#bySocket.set(context.ws, context)
     this.#connections += 1
   }
 
-  /** Takes a context off its session, in the same time for the first of ten thousand and for the only one. */
+  /** Takes a connection off its session. */
   remove(live: LiveSession, context: Context): void {
-    const last = live.contexts.pop()
-    if (last !== undefined && last !== context) {
-      live.contexts[context.slot] = last
-      last.slot = context.slot
-    }
+    live.remove(context)
     this.#connections -= 1
-    if (live.contexts.length === 0) this.#connected -= 1
+    if (live.size === 0) this.#connected -= 1
     this.#leaveIfUnwanted(live)
   }
 
-  /** Takes all contexts off their session. */
+  /** Takes all connections off their session. */
   removeAll(live: LiveSession): Context[] {
-    const { contexts } = live
-    live.contexts = []
+    const contexts = live.removeAll()
     this.#connections -= contexts.length
     if (contexts.length > 0) this.#connected -= 1
     this.#leaveIfUnwanted(live)
@@ -110,9 +110,9 @@ export class Registry {
   }
 
   #leaveIfUnwanted(live: LiveSession): void {
-    if (live.handshakes > 0 || live.contexts.length > 0 || this.#sessions.get(live.sessionID) !== live) return
+    if (live.leases > 0 || live.size > 0 || this.#sessions.get(live.sessionID) !== live) return
     this.#sessions.delete(live.sessionID)
-    this.#listener.onLeave(live)
+    this.#listener.sessionLeft(live)
   }
 }
 

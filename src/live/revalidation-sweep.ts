@@ -3,33 +3,37 @@
  */
 import type { Clock } from '../internal/clock.js'
 import type { LiveSession } from './live-session.js'
+import type { Registry } from './registry.js'
+import type { Revalidator } from './revalidator.js'
 
 /** How many are checked together: a store that reads in batches can read these in one. */
 const togetherMost = 200
 
-/** Goes round the sessions in the order in which they came, over and over while there are any. */
+/**
+ * Checks the sessions in the order of their last check, over and over while there are any. Sessions that come, or are read for
+ * another reason, stand behind the others, so they cannot keep these waiting.
+ *
+ * Invariant: a round has as many ticks as the most sessions in it need, so that it lasts for the whole period at most. Those that
+ * it has checked are behind those that it has not come to.
+ */
 export class RevalidationSweep {
   readonly #periodMs: number
-  readonly #sessions: () => Iterator<LiveSession>
-  readonly #check: (live: LiveSession) => void
+  readonly #registry: Registry
+  readonly #revalidator: Revalidator
   readonly #clock: Clock
   #disarm: (() => void) | undefined
   /** When the timer fires, by `clock.elapsed()`. */
   #dueAt = Infinity
-  #round: Iterator<LiveSession> | undefined
+  #round = 1
+  #ticks = 0
   #count = 0
   /** The most sessions that there were in this round: it must not slow down for those behind when the first ones end. */
   #most = 0
 
-  constructor(
-    periodMs: number,
-    sessions: () => Iterator<LiveSession>,
-    check: (live: LiveSession) => void,
-    clock: Clock,
-  ) {
+  constructor(periodMs: number, registry: Registry, revalidator: Revalidator, clock: Clock) {
     this.#periodMs = periodMs
-    this.#sessions = sessions
-    this.#check = check
+    this.#registry = registry
+    this.#revalidator = revalidator
     this.#clock = clock
   }
 
@@ -50,12 +54,15 @@ export class RevalidationSweep {
   dispose(): void {
     this.#disarm?.()
     this.#dueAt = Infinity
-    this.#round = undefined
-    this.#most = 0
+    this.#beginRound()
   }
 
   get #pauseMs(): number {
-    return this.#periodMs / Math.ceil(this.#most / togetherMost)
+    return this.#periodMs / this.#ticksOfRound
+  }
+
+  get #ticksOfRound(): number {
+    return Math.ceil(this.#most / togetherMost)
   }
 
   #arm(): void {
@@ -66,31 +73,29 @@ export class RevalidationSweep {
 
   readonly #next = (): void => {
     for (const live of this.#group()) {
+      live.sweptInRound = this.#round
+      this.#registry.checked(live)
       // One that cannot be checked is being tried again anyway.
-      if (live.failedSince === undefined) this.#check(live)
+      if (live.failure === undefined) this.#revalidator.check(live)
     }
+    this.#ticks += 1
+    if (this.#ticks >= this.#ticksOfRound) this.#beginRound()
     if (this.#count > 0) this.#arm()
   }
 
-  /* A Map's iterator goes on through what is deleted and added meanwhile. At its end a new round begins. */
-  #group(): LiveSession[] {
-    const group = take(togetherMost, this.#round ?? this.#begin())
-    return group.length > 0 ? group : take(togetherMost, this.#begin())
-  }
-
-  #begin(): Iterator<LiveSession> {
+  #beginRound(): void {
+    this.#round += 1
+    this.#ticks = 0
     this.#most = this.#count
-    this.#round = this.#sessions()
-    return this.#round
   }
-}
 
-function take<T>(count: number, items: Iterator<T>): T[] {
-  const taken: T[] = []
-  while (taken.length < count) {
-    const next = items.next()
-    if (next.done === true) break
-    taken.push(next.value)
+  /* The first ones of those that this round has not come to. */
+  #group(): LiveSession[] {
+    const group: LiveSession[] = []
+    for (const live of this.#registry.byLastCheck()) {
+      if (live.sweptInRound === this.#round || group.length === togetherMost) break
+      group.push(live)
+    }
+    return group
   }
-  return taken
 }

@@ -1,197 +1,229 @@
 /*
  * Whether the sessions are still what they were. Anything may ask for a check; only what the store then says counts.
  */
-import type { Clock } from '../internal/clock.js'
 import { StoreUnavailableError } from '../errors.js'
-import { snapshotOfStored } from '../store/normalized-session.js'
+import { forEachInBatches } from '../internal/batches.js'
+import type { Clock } from '../internal/clock.js'
 import type { StoredSession } from '../store/live-store.js'
-import { equalIgnoringExpiry, equalIgnoringExpires } from '../store/session-equality.js'
+import { snapshotOfStored, withExpiry } from '../store/normalized-session.js'
+import { equalIgnoringExpires, equalIgnoringExpiry } from '../store/session-equality.js'
 import type { SessionSnapshot } from '../store/snapshot.js'
 import { trace } from '../trace.js'
-import { ChangeNotifier, type ChangeNotifierDependencies } from './change-notifier.js'
+import { ChangeNotifier, type AuthorizeListener, type ChangeNotifierDependencies } from './change-notifier.js'
+import { CheckFailure } from './check-failure.js'
+import type { CheckScheduler } from './check-scheduler.js'
 import { endOf } from './connection-closer.js'
 import { wholeSecondMs, type LiveSession } from './live-session.js'
 import type { Registry } from './registry.js'
-import { forEachInBatches } from '../internal/batches.js'
 import type { TimedStore } from './timed-store.js'
-
-/** The first pause after a failed check, in ms; it doubles with each. */
-const firstPauseMs = 100
-const longestPauseMs = 10_000
 
 /** What the checks work with. */
 export interface RevalidatorDependencies extends ChangeNotifierDependencies {
   readonly store: TimedStore
   readonly registry: Registry
-  readonly unverifiedMs: number
+  readonly scheduler: CheckScheduler
   readonly clock: Clock
-  /** To be called when it has become known when to look at a session next. */
-  readonly schedule: (live: LiveSession) => void
 }
 
+/** What an answer of the store said. `unusable`: a record that cannot be a session. */
+export type ReadResult = 'found' | 'gone' | 'expired' | 'unusable'
+
 /** Keeps sessions true. */
-export class Revalidator {
+export class Revalidator implements AuthorizeListener {
+  readonly changes: ChangeNotifier
   readonly #deps: RevalidatorDependencies
-  readonly #changes: ChangeNotifier
 
-  constructor(parts: RevalidatorDependencies) {
-    this.#deps = parts
-    this.#changes = new ChangeNotifier(parts)
+  constructor(dependencies: RevalidatorDependencies) {
+    this.#deps = dependencies
+    this.changes = new ChangeNotifier(dependencies, this)
   }
 
-  /** Nobody waits for an answer any more. */
   dispose(): void {
-    this.#changes.dispose()
+    this.changes.dispose()
   }
 
-  /** Something may have changed: with one session, or with any. */
+  /** Something may have changed: in one session, or in any. */
   readonly report = (sessionID: string | undefined): void => {
     const { registry } = this.#deps
     if (sessionID === undefined) return this.#reportAll()
     const live = registry.get(sessionID)
     if (live === undefined) return
     trace?.session(sessionID, 'reported')
-    live.version += 1
+    live.outdate()
     this.check(live)
   }
 
   /** Reads the session and acts on what it finds. One check of a session at a time; one more, if it is asked for meanwhile. */
   check(live: LiveSession): void {
-    if (live.checking) live.checkAgain = true
-    // A handshake loads by itself.
-    else if (live.contexts.length > 0) void this.#check(live)
+    if (!live.isChecked || !live.requestCheck()) return
+    void this.#check(live)
   }
 
   /**
-   * Reads the session for whoever needs it now, and keeps everybody else informed.
+   * Reads the session for a caller that needs it now, and keeps its connections true by the way.
    *
    * @throws {StoreUnavailableError} (rejects) when the store cannot be read.
    */
-  read(live: LiveSession): Promise<StoredSession | undefined> {
+  read(live: LiveSession): Promise<ReadResult> {
     return this.#read(live, this.#deps.store.get(live.sessionID, live.stored))
   }
 
-  /** The same within a handshake. */
-  readForHandshake(live: LiveSession): Promise<StoredSession | undefined> {
+  /** The same within a handshake, which has a deadline of its own. */
+  readForHandshake(live: LiveSession): Promise<ReadResult> {
     return this.#read(live, this.#deps.store.getForHandshake(live.sessionID, live.stored))
   }
 
   /**
-   * What this process has just written itself: nothing that was read before counts any more.
+   * What this process has just written: nothing that was read before counts any longer.
    *
    * @param readsBegun how many reads had begun when the write did; undefined if nobody had the session then
    */
   written(live: LiveSession, stored: StoredSession, readsBegun: number | undefined): void {
-    const wasReadMeanwhile = live.checking || live.readsBegun !== readsBegun
-    live.readsBegun += 1
-    // It was there, whatever date is known of it: somebody may have put that off, and the write knows nothing of it.
-    this.#apply(live, stored, live.readsBegun, -Infinity)
+    const wasReadMeanwhile = live.isChecking || live.readsBegun !== readsBegun
+    // The session was there, whatever date is known of it: somebody may have put that off, and the write knows nothing of it.
+    this.#apply(live, stored, live.beginRead(), -Infinity)
     // Somebody may have written after it, and have been read before it was answered.
     if (wasReadMeanwhile) this.check(live)
   }
 
-  /** The store has no such session any more. */
+  /**
+   * A touch of this process was answered without an error. Nothing is read for that: the store took what it was given, unless the
+   * session may have expired before, since a store says nothing of that.
+   */
+  touched(live: LiveSession, expiresAt: number): void {
+    const { stored, snapshot } = live
+    if (stored === undefined || snapshot === undefined) return
+    if (live.expiresAt <= this.#deps.clock.now()) return this.check(live)
+    live.stored = withExpiry(stored, expiresAt)
+    const touched = snapshotOfStored(live.stored)
+    if (!isEqual(snapshot, touched)) live.snapshot = touched
+    live.expiryUnreliable = false
+    this.#deps.scheduler.schedule(live)
+  }
+
+  /** The session is gone: it was destroyed by this process, or the store has it no longer. */
   gone(live: LiveSession): void {
     // A handshake's read may have found it before, and is only late: that one loads again.
-    live.version += 1
-    live.removedAtVersion = live.version
+    live.outdateByRemoval()
     const expired = live.expiresAt <= this.#deps.clock.now()
-    trace?.session(live.sessionID, 'is not in the store')
-    this.#deps.endings.endSession(live, endOf(expired ? 'expired' : 'destroyed'))
+    this.#end(live, expired ? 'expired' : 'destroyed')
     live.stored = live.snapshot = undefined
   }
 
-  async #read(live: LiveSession, answer: Promise<StoredSession | undefined>): Promise<StoredSession | undefined> {
-    live.readsBegun += 1
-    const read = live.readsBegun
+  /** Ends a session that could not be verified for too long, even while a read hangs. True if it was that long. */
+  endIfOverdue(live: LiveSession): boolean {
+    if (live.failure === undefined || !this.#deps.scheduler.isOverdue(live.failure)) return false
+    this.#end(live, 'unverified')
+    return true
+  }
+
+  /** Something was left to ask `authorize`, and now nothing is. */
+  authorizeSettled(live: LiveSession): void {
+    if (live.failure?.readFailed !== true) this.#verified(live)
+  }
+
+  authorizeFailed(live: LiveSession): void {
+    const { clock, scheduler } = this.#deps
+    const now = clock.elapsed()
+    live.failure ??= new CheckFailure(now)
+    live.failure.authorizeHasFailed(now)
+    if (!this.endIfOverdue(live)) scheduler.schedule(live)
+  }
+
+  async #read(live: LiveSession, answer: Promise<StoredSession | undefined>): Promise<ReadResult> {
+    const read = live.beginRead()
     const begunAt = this.#deps.clock.now()
-    const stored = await answer
-    this.#apply(live, stored, read, begunAt)
-    return stored
+    return this.#apply(live, await answer, read, begunAt)
   }
 
   #reportAll(): void {
-    const { registry } = this.#deps
-    for (const live of registry.sessions()) live.version += 1
-    void forEachInBatches(registry.sessions(), (live) => {
+    const sessions = this.#deps.registry.sessions()
+    for (const live of sessions) live.outdate()
+    void forEachInBatches(sessions, (live) => {
       this.check(live)
     })
   }
 
   async #check(live: LiveSession): Promise<void> {
-    live.checking = true
     do {
-      await this.read(live).catch((error: unknown) => {
-        this.#failed(live, error)
-      })
-    } while (isAskedAgain(live) && live.contexts.length > 0)
-    live.checking = false
+      try {
+        await this.read(live)
+      } catch (error) {
+        this.#readFailed(live, error)
+      }
+    } while (live.finishCheck() && live.isChecked)
+    live.abandonCheck()
   }
 
-  #apply(live: LiveSession, stored: StoredSession | undefined, read: number, begunAt: number): void {
+  #apply(live: LiveSession, stored: StoredSession | undefined, read: number, begunAt: number): ReadResult {
+    const { clock, holds, registry } = this.#deps
     // "Gone" is final, whatever another read has found: nobody stays connected on a doubt.
-    if (stored === undefined) return this.gone(live)
-    if (read < live.readApplied) return
-    live.readApplied = read
+    if (stored === undefined) {
+      trace?.session(live.sessionID, 'is not in the store')
+      this.gone(live)
+      return 'gone'
+    }
+    if (!live.applyRead(read)) return live.snapshot === undefined ? 'gone' : 'found'
+    registry.checked(live)
     const previous = live.snapshot
     const snapshot = this.#snapshotOf(live, stored)
-    if (snapshot === undefined) return this.gone(live)
+    if (snapshot === undefined) return 'unusable'
     live.stored = stored
-    if (isOver(stored, begunAt, this.#deps.clock)) return this.gone(live)
+    if (isOver(stored, begunAt, clock)) {
+      this.gone(live)
+      return 'expired'
+    }
     // One object for as long as nothing moves: a handshake compares by it.
     if (previous === undefined || !isEqual(previous, snapshot)) live.snapshot = snapshot
     live.expiryUnreliable = live.expiresAt <= begunAt - wholeSecondMs
-    const changed = previous !== undefined && !equalIgnoringExpiry(previous, snapshot)
-    if (live.contexts.length === 0) return this.#verified(live)
-    if (changed) live.authorizeRequested += 1
-    if (live.authorizeRequested === live.authorizeSettled) return this.#verified(live)
-    // Its expiry may pass before that is answered.
-    if (live.failedSince === undefined) this.#deps.schedule(live)
-    // It is being asked already, and looks at the same.
-    if (live.authorizeRequested === live.authorizeStarted) return
-    void this.#announce(live, snapshot, changed ? previous : undefined)
+    live.failure?.readHasSucceeded()
+    if (previous !== undefined && !equalIgnoringExpiry(previous, snapshot)) this.changes.changed(live, previous)
+    else this.changes.askFailed(live)
+    holds.foundBy(live, read)
+    if (live.reauthorization === undefined) this.#verified(live)
+    // Its expiry may pass before `authorize` has answered.
+    else this.#deps.scheduler.schedule(live)
+    return 'found'
   }
 
+  /* Undefined for a record that cannot be a session: its connections keep the last snapshot, and the check has failed. */
   #snapshotOf(live: LiveSession, stored: StoredSession): SessionSnapshot | undefined {
     if (stored === live.stored) return live.snapshot
     try {
       return snapshotOfStored(stored)
     } catch (error) {
-      this.#deps.reports.fault('record', error)
+      this.#failed(live)
+      if (live.failure?.isFirstUnusable() !== false) this.#deps.reports.fault('record', error)
       return undefined
     }
   }
 
-  async #announce(live: LiveSession, snapshot: SessionSnapshot, previous: SessionSnapshot | undefined): Promise<void> {
-    const outcome = await this.#changes.announce(live, snapshot, previous)
-    if (outcome === 'decided') this.#verified(live)
-    else if (outcome === 'undecided') this.#failed(live, undefined)
-  }
-
   #verified(live: LiveSession): void {
-    live.failedSince = undefined
-    live.pauseMs = 0
-    this.#deps.schedule(live)
+    live.failure = undefined
+    this.#deps.scheduler.schedule(live)
   }
 
-  #failed(live: LiveSession, error: unknown): void {
-    const { clock, endings, reports, unverifiedMs } = this.#deps
-    if (error !== undefined && !(error instanceof StoreUnavailableError)) reports.fault('check', error)
-    if (live.contexts.length === 0) return
+  #readFailed(live: LiveSession, error: unknown): void {
+    if (!(error instanceof StoreUnavailableError)) this.#deps.reports.fault('check', error)
+    this.#failed(live)
+  }
+
+  #failed(live: LiveSession): void {
+    const { clock, closer, scheduler } = this.#deps
+    closer.dropAllClosed(live)
+    if (live.size === 0) return
     const now = clock.elapsed()
-    live.failedSince ??= now
-    if (now - live.failedSince >= unverifiedMs) return endings.endSession(live, endOf('unverified'))
-    live.pauseMs = Math.min(Math.max(live.pauseMs * 2, firstPauseMs), longestPauseMs)
-    trace?.session(live.sessionID, `could not be checked, again in ${String(live.pauseMs)} ms`)
-    this.#deps.schedule(live)
+    live.failure ??= new CheckFailure(now)
+    live.failure.readHasFailed(now)
+    if (this.endIfOverdue(live)) return
+    trace?.session(live.sessionID, `could not be checked, again in ${String(Math.ceil(live.failure.retryAt - now))} ms`)
+    scheduler.schedule(live)
   }
-}
 
-/* Asked meanwhile: what it asks about may have come after the read. */
-function isAskedAgain(live: LiveSession): boolean {
-  const again = live.checkAgain
-  live.checkAgain = false
-  return again
+  #end(live: LiveSession, reason: 'destroyed' | 'expired' | 'unverified'): void {
+    live.failure = live.doubt = undefined
+    this.#deps.closer.endSession(live, endOf(reason))
+  }
 }
 
 function isEqual(one: SessionSnapshot, other: SessionSnapshot): boolean {

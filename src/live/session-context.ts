@@ -10,23 +10,13 @@ import { hashOf } from '../session-hash.js'
 import type { StoredSession } from '../store/live-store.js'
 import type { SessionSnapshot } from '../store/snapshot.js'
 import type { SessionEnd } from '../refusals.js'
-import type { BoundConnection } from './connection.js'
+import type { Authorize } from './authorize.js'
+import type { HandshakeInfo } from './handshake-info.js'
+import { isHoldable, type BoundConnection } from './connection.js'
+import { muteMessages, WebSocketGate, type MessageGate } from './message-gate.js'
 import type { Mutate } from './optimistic-writer.js'
 
-/** Where a connection came from. Plain data: it keeps neither the request nor the raw socket. */
-export interface HandshakeInfo {
-  /** The request target as it was sent. */
-  readonly url: string
-  /** The Origin header. */
-  readonly origin: string | undefined
-  /**
-   * The address at the other end of the TCP connection: a proxy's, behind a proxy. It is read when it is first asked for, at the
-   * latest when the client closes its side; after a reset it may be undefined, as `socket.remoteAddress` is.
-   */
-  readonly remoteAddress: string | undefined
-  /** When the request was judged, in ms since the epoch. */
-  readonly at: number
-}
+export type { HandshakeInfo }
 
 /**
  * The session of one connection. Inspecting or serialising it shows a hash in place of the session ID.
@@ -99,6 +89,13 @@ export interface SessionActions {
   listenerRejected(error: unknown): void
 }
 
+/** What contexts of one kind have in common: those of a mount, or those of `authenticate()`. */
+export interface ContextKind {
+  readonly actions: SessionActions
+  /** The functions that say whether the session may be connected: the bridge's own, then the mount's. */
+  readonly authorizers: readonly Authorize[]
+}
+
 /** Where a context has its session from: what a handshake found, then the live session, at the end what that was last. */
 export interface SessionSource {
   readonly sessionID: string
@@ -107,9 +104,11 @@ export interface SessionSource {
   readonly snapshot: SessionSnapshot | undefined
 }
 
-/** A session as a handshake found it, before anybody watches it, or as it was at the end. */
+/** A session as a handshake found it, before it is watched, or as it was at the end. */
 export interface FoundSession extends SessionSource {
   readonly snapshot: SessionSnapshot
+  /** How many sessions this process had seen removed when the load began. */
+  readonly removals?: number
 }
 
 /*
@@ -130,17 +129,19 @@ export class Context extends LazyEventEmitter<SessionContextEvents> implements S
   /** Its place among the contexts of its session. */
   slot = -1
 
-  readonly #actions: SessionActions
+  readonly #kind: ContextKind
   readonly #handshake: HandshakeInfo
   #session: SessionSource
   #connection: WebSocket | BoundConnection | undefined
   #isWebSocket = false
+  /** Made when messages are held for the first time, and given up when they are released. */
+  #gate: MessageGate | undefined
   #ended: SessionEnd | undefined
   #abort: AbortController | undefined
 
-  constructor(actions: SessionActions, found: FoundSession, handshake: HandshakeInfo) {
+  constructor(kind: ContextKind, found: FoundSession, handshake: HandshakeInfo) {
     super()
-    this.#actions = actions
+    this.#kind = kind
     this.#session = found
     this.#handshake = handshake
   }
@@ -174,29 +175,34 @@ export class Context extends LazyEventEmitter<SessionContextEvents> implements S
   }
 
   refresh(): Promise<SessionSnapshot> {
-    return this.#actions.refresh(this)
+    return this.#kind.actions.refresh(this)
   }
 
   update(mutate: Mutate): Promise<SessionSnapshot> {
-    return this.#actions.update(this, mutate)
+    return this.#kind.actions.update(this, mutate)
   }
 
   touch(): Promise<void> {
-    return this.#actions.touch(this)
+    return this.#kind.actions.touch(this)
   }
 
   destroy(): Promise<void> {
-    return this.#actions.destroy(this)
+    return this.#kind.actions.destroy(this)
   }
 
   /** @internal What Node calls where an async listener has rejected. */
   override [EventEmitter.captureRejectionSymbol](...[error]: unknown[]): void {
-    this.#actions.listenerRejected(error)
+    this.#kind.actions.listenerRejected(error)
   }
 
   /** @internal Where its session comes from. */
   get source(): SessionSource {
     return this.#session
+  }
+
+  /** @internal */
+  get authorizers(): readonly Authorize[] {
+    return this.#kind.authorizers
   }
 
   /** @internal */
@@ -206,7 +212,7 @@ export class Context extends LazyEventEmitter<SessionContextEvents> implements S
 
   /** @internal */
   belongsTo(actions: SessionActions): boolean {
-    return this.#actions === actions
+    return this.#kind.actions === actions
   }
 
   /** @internal */
@@ -221,8 +227,44 @@ export class Context extends LazyEventEmitter<SessionContextEvents> implements S
     this.slot = slot
   }
 
+  /**
+   * @internal From now on, no message of it reaches a handler until `release`.
+   *
+   * @param onClose called at once when it closes while messages are held back
+   */
+  hold(onClose: (context: Context, code: number) => void): void {
+    if (this.#gate === undefined) {
+      const connection = this.#connection
+      if (connection === undefined) return
+      if (this.#isWebSocket)
+        this.#gate = new WebSocketGate(connection as WebSocket, (code) => {
+          onClose(this, code)
+        })
+      else if (isHoldable(connection)) this.#gate = connection
+    }
+    this.#gate?.hold()
+  }
+
+  /** @internal Messages that were held back are delivered, in order. */
+  release(): void {
+    this.#gate?.release()
+    if (this.#gate instanceof WebSocketGate && this.#gate.isOpen) this.#gate = undefined
+  }
+
+  /** @internal Messages that were held back are dropped, and no other ever reaches a handler. */
+  drop(): void {
+    if (this.#gate !== undefined) this.#gate.drop()
+    else if (this.ws !== undefined) muteMessages(this.ws)
+    else if (this.#connection !== undefined && isHoldable(this.#connection)) this.#connection.drop()
+  }
+
+  /** @internal Whether it has messages that are held back. */
+  get isHolding(): boolean {
+    return this.#gate instanceof WebSocketGate && this.#gate.isHolding
+  }
+
   /** @internal From now on it is over, and its session stays as it was. */
-  shut(end: SessionEnd, stored: StoredSession | undefined): void {
+  markEnded(end: SessionEnd, stored: StoredSession | undefined): void {
     this.#ended = end
     this.#session = { sessionID: this.sessionID, stored, snapshot: this.session }
   }

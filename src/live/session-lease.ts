@@ -1,31 +1,82 @@
 /*
- * A handshake's hold on its session: watched from before the load, released exactly once.
+ * A handshake's hold on its session: watched from before the load, let go exactly once.
+ *
+ * It carries the freshness protocol: what a load found counts only if nothing has been heard of the session between the
+ * beginning of that load and the moment at which `isCurrent` is asked. A caller loads again until it is current, and asks once
+ * more right before it lets the connection in, with nothing asynchronous in between.
  */
 import type { LiveSession } from './live-session.js'
 import type { LiveSessions } from './live-sessions.js'
+import type { Loaded } from './session-operations.js'
+import type { SessionSnapshot } from '../store/snapshot.js'
 
+/** One handshake's lease of one session. */
 export class SessionLease {
   readonly #sessions: LiveSessions
+  readonly #isWatched: boolean
+  #sessionID = ''
   #live: LiveSession | undefined
   #isReleased = false
+  /** As they were when the last load began, and what it found. */
+  #version = 0
+  #removals = 0
+  #snapshot: SessionSnapshot | undefined
 
-  constructor(sessions: LiveSessions) {
+  /** @param isWatched false: the session takes no place, and only removals by this process make a load outdated */
+  constructor(sessions: LiveSessions, isWatched = true) {
     this.#sessions = sessions
+    this.#isWatched = isWatched
   }
 
+  /** The session, where it is watched. */
   get live(): LiveSession | undefined {
     return this.#live
   }
 
-  /** Watches the session from now on. Undefined after the release, when nobody waits for the answer. */
+  /**
+   * Takes a place of the session, and watches it from now on. Undefined after the release, when nobody waits for the answer, and
+   * for a lease that does not watch.
+   *
+   * @throws what the LiveStore's `watch` throws.
+   */
   acquire(sessionID: string): LiveSession | undefined {
-    if (!this.#isReleased) this.#live = this.#sessions.hold(sessionID)
+    this.#sessionID = sessionID
+    if (this.#isWatched && !this.#isReleased) this.#live = this.#sessions.registry.lease(sessionID)
     return this.#live
   }
 
-  /** Later calls do nothing. */
+  /**
+   * Loads the session. While a `destroy` of this process is under way, it waits for its answer first.
+   *
+   * @throws (or rejects with) what the store fails with.
+   */
+  async load(): Promise<Loaded> {
+    const { ownDestroys, operations } = this.#sessions
+    const destroyed = ownDestroys.settled(this.#sessionID)
+    if (destroyed !== undefined) await destroyed
+    this.#version = this.#live?.version ?? 0
+    this.#removals = ownDestroys.removals
+    const loaded = await operations.loadForHandshake(this.#sessionID, this.#live)
+    this.#snapshot = typeof loaded === 'string' ? undefined : loaded.snapshot
+    return loaded
+  }
+
+  /** Whether what the last load found is still all that is known of the session. */
+  get isCurrent(): boolean {
+    const live = this.#live
+    if (this.#sessions.ownDestroys.isUnderWay(this.#sessionID) || this.isRemoved) return false
+    return live === undefined || (live.version === this.#version && live.snapshot === this.#snapshot)
+  }
+
+  /** Whether the session was found to be gone since the last load began. */
+  get isRemoved(): boolean {
+    if (this.#sessions.ownDestroys.wasRemovedSince(this.#sessionID, this.#removals)) return true
+    return this.#live?.wasRemovedSince(this.#version) === true
+  }
+
+  /** Lets go; later calls do nothing. */
   release(): void {
-    if (this.#live !== undefined && !this.#isReleased) this.#sessions.release(this.#live)
+    if (this.#live !== undefined && !this.#isReleased) this.#sessions.registry.release(this.#live)
     this.#isReleased = true
   }
 }

@@ -1,19 +1,20 @@
 /*
  * Reading and writing sessions by ID: for contexts, for `request.session`, for jobs.
  */
-import type { Clock } from '../internal/clock.js'
 import { SessionEndedError, StoreUnavailableError } from '../errors.js'
-import { snapshotOfStored } from '../store/normalized-session.js'
+import type { Clock } from '../internal/clock.js'
 import type { StoredSession } from '../store/live-store.js'
+import { snapshotOfStored } from '../store/normalized-session.js'
 import type { SessionSnapshot } from '../store/snapshot.js'
 import { trace } from '../trace.js'
-import { isOver, type Revalidator } from './revalidator.js'
-import type { Context, FoundSession, SessionActions, SessionSource } from './session-context.js'
-import { LiveSession } from './live-session.js'
-import type { Registry } from './registry.js'
 import type { EventSink } from './event-sink.js'
+import { LiveSession } from './live-session.js'
+import type { Mutate, OptimisticWriter } from './optimistic-writer.js'
+import type { OwnDestroys } from './own-destroys.js'
+import type { Registry } from './registry.js'
+import { isOver, type ReadResult, type Revalidator } from './revalidator.js'
+import type { Context, FoundSession, SessionActions } from './session-context.js'
 import type { TimedStore } from './timed-store.js'
-import { OptimisticWriter, type Mutate } from './optimistic-writer.js'
 
 /** What a load found. */
 export type Loaded = FoundSession | 'no-session' | 'session-expired'
@@ -21,8 +22,10 @@ export type Loaded = FoundSession | 'no-session' | 'session-expired'
 /** What the operations work with. */
 export interface SessionOperationsDependencies {
   readonly store: TimedStore
+  readonly writer: OptimisticWriter
   readonly registry: Registry
-  readonly checks: Revalidator
+  readonly revalidator: Revalidator
+  readonly ownDestroys: OwnDestroys
   readonly reports: EventSink
   readonly clock: Clock
 }
@@ -30,19 +33,12 @@ export interface SessionOperationsDependencies {
 /** All of them reject with {@link StoreUnavailableError} when the store fails, and once the bridge is closed. */
 export class SessionOperations implements SessionActions {
   readonly #deps: SessionOperationsDependencies
-  readonly #writer: OptimisticWriter
   /** Reads and touches that somebody waits for. */
   readonly #underWay = new Set<Promise<unknown>>()
   #closed = false
 
-  constructor(parts: SessionOperationsDependencies) {
-    this.#deps = parts
-    this.#writer = new OptimisticWriter(parts.store)
-  }
-
-  /** What a read that begins now is given as its time, in ms since the epoch. */
-  get now(): number {
-    return this.#deps.clock.now()
+  constructor(dependencies: SessionOperationsDependencies) {
+    this.#deps = dependencies
   }
 
   /**
@@ -50,9 +46,12 @@ export class SessionOperations implements SessionActions {
    *
    * @throws (or rejects with) what the store fails with.
    */
-  readForHandshake(sessionID: string, live: LiveSession | undefined): Promise<StoredSession | undefined> {
-    const { store, checks } = this.#deps
-    return live === undefined ? store.getForHandshake(sessionID) : checks.readForHandshake(live)
+  async loadForHandshake(sessionID: string, live: LiveSession | undefined): Promise<Loaded> {
+    const { store, revalidator, clock, ownDestroys } = this.#deps
+    const { removals } = ownDestroys
+    if (live !== undefined) return loadedOf(live, await revalidator.readForHandshake(live), removals)
+    const begunAt = clock.now()
+    return this.#found(sessionID, await store.getForHandshake(sessionID), begunAt, removals)
   }
 
   async load(sessionID: string): Promise<Loaded> {
@@ -61,30 +60,30 @@ export class SessionOperations implements SessionActions {
   }
 
   async #load(sessionID: string): Promise<Loaded> {
-    const { store, registry, checks } = this.#deps
+    const { store, registry, revalidator, clock, ownDestroys } = this.#deps
+    const { removals } = ownDestroys
     const live = registry.get(sessionID)
-    const begunAt = this.now
-    return live === undefined
-      ? this.loaded(sessionID, await store.get(sessionID), begunAt)
-      : this.loaded(sessionID, await checks.read(live), begunAt, live)
+    if (live !== undefined) return loadedOf(live, await revalidator.read(live), removals)
+    const begunAt = clock.now()
+    return this.#found(sessionID, await store.get(sessionID), begunAt, removals)
   }
 
   /** @throws {SessionEndedError} (rejects) if it is gone. */
   async write(sessionID: string, mutate: Mutate): Promise<StoredSession> {
     this.#assertOpen()
-    const { registry, checks } = this.#deps
+    const { registry, revalidator, writer } = this.#deps
     const before = registry.get(sessionID)
     const readsBegun = before?.readsBegun
     try {
-      const stored = await this.#writer.update(sessionID, mutate, () => registry.get(sessionID)?.stored)
+      const stored = await writer.update(sessionID, mutate, () => registry.get(sessionID)?.stored)
       trace?.session(sessionID, stored === 'gone' ? 'not written: it is gone' : 'written')
       const live = registry.get(sessionID)
       if (live !== undefined && stored !== 'gone')
-        checks.written(live, stored, live === before ? readsBegun : undefined)
+        revalidator.written(live, stored, live === before ? readsBegun : undefined)
       if (stored !== 'gone') return stored
     } catch (error) {
       // A write that failed may have been done all the same.
-      if (error instanceof StoreUnavailableError) checks.report(sessionID)
+      if (error instanceof StoreUnavailableError) revalidator.report(sessionID)
       throw error
     }
     this.#gone(sessionID)
@@ -94,14 +93,14 @@ export class SessionOperations implements SessionActions {
   /** @throws {SessionEndedError} (rejects) if it is gone. */
   async touchByID(sessionID: string): Promise<void> {
     this.#assertOpen()
-    const { store, registry, checks } = this.#deps
+    const { store, registry, revalidator } = this.#deps
     const before = registry.get(sessionID)
     const readsBegun = before?.readsBegun
     const result = await this.#tracked(store.touch(sessionID, before?.stored))
     if (result === 'touched') return
     if (result !== 'gone') {
       const live = registry.get(sessionID)
-      if (live !== undefined) checks.written(live, result.touched, live === before ? readsBegun : undefined)
+      if (live !== undefined) revalidator.written(live, result.touched, live === before ? readsBegun : undefined)
       return
     }
     this.#gone(sessionID)
@@ -111,10 +110,15 @@ export class SessionOperations implements SessionActions {
   /** Resolves when the session is gone and its connections in this process have ended. */
   async destroyByID(sessionID: string): Promise<void> {
     this.#assertOpen()
-    // In its turn among the writes: a store whose calls overtake each other would let one of them bring it back.
-    await this.#writer.inTurn(sessionID, () => this.#deps.store.destroy(sessionID))
-    trace?.session(sessionID, 'destroyed')
-    this.#gone(sessionID)
+    const { ownDestroys, writer } = this.#deps
+    const pending = ownDestroys.called(sessionID)
+    try {
+      await writer.destroy(sessionID)
+    } catch (error) {
+      ownDestroys.failed(pending)
+      throw error
+    }
+    ownDestroys.succeeded(pending)
   }
 
   async refresh(context: Context): Promise<SessionSnapshot> {
@@ -147,16 +151,22 @@ export class SessionOperations implements SessionActions {
     this.#deps.reports.fault('event-listener', error)
   }
 
-  /** Nothing works any more once what has begun is done. */
+  /** Whether a session that was found has expired by now, as far as the store knew. */
+  isOver({ stored }: FoundSession): boolean {
+    const { clock } = this.#deps
+    return stored !== undefined && isOver(stored, clock.now(), clock)
+  }
+
+  /** Nothing works any longer once what has begun is done. */
   async close(): Promise<void> {
     await this.#done()
     this.#closed = true
-    // Some have begun while the others were waited for. No more do now, or somebody who never stops would hold up the end.
+    // Some have begun while the others were waited for. No more do now, or a caller that never stops would hold up the end.
     await this.#done()
   }
 
   async #done(): Promise<void> {
-    await this.#writer.idle()
+    await this.#deps.writer.idle()
     // Not for checks: one that hangs would hold up the end, and nobody waits for its answer.
     await Promise.allSettled(this.#underWay)
   }
@@ -173,34 +183,31 @@ export class SessionOperations implements SessionActions {
   /* What was done to the store by ID has shown that the session is gone. */
   #gone(sessionID: string): void {
     const live = this.#deps.registry.get(sessionID)
-    if (live !== undefined) this.#deps.checks.gone(live)
+    if (live !== undefined) this.#deps.revalidator.gone(live)
   }
 
-  /** What a read found that began at that time; with `live`, as it is for all of its connections. */
-  loaded(sessionID: string, stored: StoredSession | undefined, begunAt: number, live?: LiveSession): Loaded {
+  /* What a read of a session found that has no connections here. */
+  #found(sessionID: string, stored: StoredSession | undefined, begunAt: number, removals: number): Loaded {
     if (stored === undefined) return 'no-session'
     if (isOver(stored, begunAt, this.#deps.clock)) return 'session-expired'
-    const snapshot = live === undefined ? this.#snapshotOf(stored) : live.snapshot
-    return snapshot === undefined ? 'no-session' : { sessionID, stored, snapshot }
-  }
-
-  /** Whether it has expired by now, as far as the store knew. */
-  isOver({ stored }: SessionSource): boolean {
-    return stored !== undefined && isOver(stored, this.now, this.#deps.clock)
-  }
-
-  #snapshotOf(stored: StoredSession): SessionSnapshot | undefined {
     try {
-      return snapshotOfStored(stored)
+      return { sessionID, stored, snapshot: snapshotOfStored(stored), removals }
     } catch (error) {
       this.#deps.reports.fault('record', error)
-      return undefined
+      return 'no-session'
     }
   }
 
   #assertOpen(): void {
     if (this.#closed) throw new StoreUnavailableError('The bridge is closed.')
   }
+}
+
+/* As it is for all of its connections. */
+function loadedOf({ sessionID, stored, snapshot }: LiveSession, result: ReadResult, removals: number): Loaded {
+  if (result === 'expired') return 'session-expired'
+  if (result !== 'found' || snapshot === undefined) return 'no-session'
+  return { sessionID, stored, snapshot, removals }
 }
 
 function assertUsable({ ended }: Context): void {

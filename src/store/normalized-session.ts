@@ -59,3 +59,9 @@ export function usableSnapshotOf(stored: Pick<StoredSession, 'record'>): Session
     return undefined
   }
 }
+
+/** The same record, with the expiry that a touch has given it. */
+export function withExpiry(stored: StoredSession, expiresAt: number): StoredSession {
+  if (stored instanceof NormalizedSession) return new NormalizedSession(stored.snapshot, expiresAt)
+  return { record: stored.record, expiresAt }
+}

@@ -11,7 +11,7 @@ import type {
   AuthenticatedSession,
   Authenticator,
   AuthResult,
-  UpgradeAttempt,
+  AuthenticationParts,
   Verdict,
 } from '../authenticate/authenticator.js'
 import { readAddressAtEnd } from '../authenticate/handshake-info.js'
@@ -69,7 +69,7 @@ export class UpgradeHandler {
   readonly #deps: UpgradeHandlerDependencies
   readonly #unanswered: UnansweredUpgrades
   readonly #sharedServer: SharedServerFaults
-  readonly #onSession: UpgradeAttempt['onSession']
+  readonly #onSession: (request: IncomingMessage, context: SessionContext) => void
   #shuttingDown = false
 
   constructor(dependencies: UpgradeHandlerDependencies) {
@@ -124,7 +124,7 @@ export class UpgradeHandler {
   /** The handshake alone, with the same limit and deadline. Never rejects. */
   async authenticate(request: IncomingMessage): Promise<Verdict> {
     this.watch(request)
-    const result = await this.#authenticate(request, undefined)
+    const result = await this.#authenticateAlone(request, undefined)
     this.#unanswered.restart(request)
     if (result !== 'anonymous' && !('reason' in result)) rememberRequest(result.context, request)
     return this.#verdictOf(result, request)
@@ -132,7 +132,7 @@ export class UpgradeHandler {
 
   /** The same for a server that makes its connections itself: its client may leave, and is put on the request what an upgrade has. */
   async admit(request: IncomingMessage): Promise<AdmissionResult> {
-    const result = await this.#authenticate(request, request.socket)
+    const result = await this.#authenticateAlone(request, request.socket)
     this.#unanswered.restart(request)
     const verdict = this.#verdictOf(result, request)
     if (result === 'anonymous' || 'reason' in result) return { verdict, setCookie: undefined }
@@ -193,16 +193,27 @@ export class UpgradeHandler {
     return this.#shuttingDown ? refusalOf('shutting-down') : undefined
   }
 
+  /* It takes a place of the session only while it is under way, and only where places are limited. */
+  async #authenticateAlone(request: IncomingMessage, socket: Duplex | undefined): Promise<AuthResult> {
+    const { sessions } = this.#deps
+    const lease = new SessionLease(sessions, sessions.limitsSockets)
+    try {
+      return await this.#authenticate(request, socket, { lease })
+    } finally {
+      lease.release()
+    }
+  }
+
   #authenticate(
     request: IncomingMessage,
     socket: Duplex | undefined,
-    upgrade?: UpgradeAttempt,
+    parts: AuthenticationParts,
   ): AuthResult | Promise<AuthResult> {
     const { authenticator, pending, reports } = this.#deps
     if (this.#shuttingDown) return refusalOf('shutting-down')
     const attempt = pending.add(socket)
     if (attempt === undefined) return refusalOf('too-many-pending')
-    attempt.follow(authenticator.authenticate(request, attempt, upgrade), reports)
+    attempt.follow(authenticator.authenticate(request, attempt, parts), reports)
     return attempt.outcome
   }
 
@@ -237,11 +248,11 @@ export class UpgradeHandler {
 
   #accept(upgrade: ClaimedUpgrade, target: UpgradeTarget, result: AuthenticatedSession): void {
     const { sessions, requestStore } = this.#deps
-    const { context, found, version } = result
-    // An upgrade is authenticated with a lease, and so with a live session.
-    const live = result.live as LiveSession
+    const { context, found, lease } = result
+    // The lease of an upgrade watches its session.
+    const live = lease.live as LiveSession
     // Another handshake, or a check, has found it gone since this one began to load it.
-    if (live.removedAtVersion > version) return this.#refuse(upgrade, refusalOf('no-session'))
+    if (lease.isRemoved) return this.#refuse(upgrade, refusalOf('no-session'))
     if (!sessions.hasRoom(found.sessionID)) return this.#refuse(upgrade, refusalOf('too-many-sockets'))
     putSessionOn(upgrade.request, context, requestStore)
     if (!this.#verifies(upgrade, target.wss)) return
@@ -253,7 +264,7 @@ export class UpgradeHandler {
     })
     // The browser has a cookie with a new expiry now: the store must not be behind.
     if (setCookie !== undefined && context.ws !== undefined) sessions.renew(live)
-    if (live.version !== version || live.snapshot !== found.snapshot) sessions.recheck(live, found)
+    if (!lease.isCurrent) sessions.recheck(live, found, [context])
   }
 
   #acceptAnonymous(upgrade: ClaimedUpgrade, target: UpgradeTarget): void {

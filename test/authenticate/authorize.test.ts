@@ -95,8 +95,8 @@ describe('authorize', () => {
       bridge: {
         authorize: async () => {
           asked += 1
-          // A touch, as each HTTP request makes one; the third time the logout.
-          if (asked < 3) await app.call('GET', '/me', cookie)
+          // A change each time; the third time the logout.
+          if (asked < 3) await app.call('POST', `/set?key=role&value=${asked}`, cookie)
           else await app.call('POST', '/logout', cookie)
           return true
         },

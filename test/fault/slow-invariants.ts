@@ -143,8 +143,11 @@ export function checkRefusal(world: World, id: string, reason: RefusalReason, fr
         return world.banned.get(id)?.some(({ to }) => to >= from || !world.weather.isLive) === true
       case 'store-failed':
       case 'timeout':
-        // A handshake may have to load three times.
-        return world.wasAwaySince(from) || (reason === 'timeout' && performance.now() - from >= deadlineMs)
+        // A session that has changed at each of its loads cannot be verified, and a handshake may have to load four times.
+        return (
+          world.wasAwaySince(from) ||
+          (reason === 'timeout' ? performance.now() - from >= deadlineMs : world.database.writtenAt.get(id)! >= from)
+        )
       default:
         return false
     }

@@ -107,7 +107,7 @@ export class World {
     this.store = new SlowStore(this.database, this.way)
     this.live = weather.isLive ? new SlowLiveStore(this.database, this.way) : undefined
     this.bridge = createSessionBridge({
-      session: { store: this.store, secret: 'a secret' },
+      session: { store: this.store, secret: 'a secret', resave: false },
       ...(this.live && { live: this.live }),
       ...(weather.authorizeMs !== undefined && { authorize: (session) => this.#authorize(session) }),
       keepAlive: weather.keepAlive,
@@ -134,9 +134,9 @@ export class World {
     if (this.wrong.length < 3) this.wrong.push(`${Math.round(performance.now() - this.begunAt)} ms: ${what}`)
   }
 
-  /* A write or a touch of a store with callbacks is a read, or several, and another call, within one deadline. */
+  /* A write is a read, or several, and another call, within one deadline, and so are the writes before it in its queue. */
   get #isLateNowAndThen(): boolean {
-    return !this.weather.isLive && this.weather.worstMs >= 500
+    return this.weather.worstMs >= 500
   }
 
   /** Something that takes a while. */

@@ -75,7 +75,7 @@ export interface BridgeWithoutPort {
 /** The bridge is closed at the test's end. */
 export function startBridge(options: Partial<SessionBridgeOptions> & { store?: Store } = {}): BridgeWithoutPort {
   const { store = new MemoryStore(), ...others } = options
-  const bridge = createSessionBridge({ session: { store, secret: 'a secret' }, ...others })
+  const bridge = createSessionBridge({ session: { store, secret: 'a secret', resave: false }, ...others })
   const faults: unknown[] = []
   bridge.on('fault', (error) => faults.push(error))
   atEnd(() => bridge.close())

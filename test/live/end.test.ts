@@ -146,14 +146,32 @@ describe('the end of a socket', () => {
     expect(live.gets).toEqual([])
   })
 
-  it('is that of a record which cannot be a session any more, too', async () => {
-    const { store, bind, faults } = startBridge()
-    store.set('id', record())
+  it('is that of a session which could not be checked where its record cannot be a session for too long', async () => {
+    const pass = stopClocks()
+    const { store, bind, faults } = startBridge({ unverifiedMs: 20_000 })
+    store.set('id', record({ user: 'ada' }))
     const { context } = await bind('id')
     store.set('id', { cookie: null } as never)
-    expect((await endOf(context)).reason).toBe('destroyed')
-    await rest()
+    await pass(19_000, 500)
+    // It keeps its last snapshot until then, and the fault is told once.
+    expect(context.session.user).toBe('ada')
+    expect(context.ended).toBeUndefined()
     expect(faults).toHaveLength(1)
+    await pass(1_500, 500)
+    expect(context.ended).toEqual({ reason: 'unverified', code: 1013 })
+  })
+
+  it('does not come where such a record is mended in time', async () => {
+    const pass = stopClocks()
+    const { store, bind } = startBridge({ unverifiedMs: 20_000 })
+    store.set('id', record({ user: 'ada' }))
+    const { context } = await bind('id')
+    store.set('id', { cookie: null } as never)
+    await pass(10_000, 500)
+    store.set('id', record({ user: 'grace' }))
+    await pass(30_000, 500)
+    expect(context.ended).toBeUndefined()
+    expect(context.session.user).toBe('grace')
   })
 })
 

@@ -10,7 +10,7 @@ import {
 } from 'ws-session-bridge'
 import { startApp } from '../support/app.js'
 import { createGate, gatedStore } from '../support/gate.js'
-import { done, record, rest, startBridge, until } from './bound.js'
+import { done, record, rest, startBridge, stopClocks, until } from './bound.js'
 import { bindFound, bindLoaded, ByHandLiveStore, stored } from './by-hand-live-store.js'
 import { connect } from './connected.js'
 import { TtlStore, type Kept } from './ttl-store.js'
@@ -260,10 +260,14 @@ describe('update()', () => {
     const store = new MemoryStore()
     store.set('id', record({ views: 0 }))
     vi.spyOn(store, 'set').mockImplementationOnce(() => undefined)
+    const pass = stopClocks()
     const { bridge } = startBridge({ store, handshakeTimeoutMs: 500 })
-    const writes = [bridge.update('id', increment), bridge.update('id', increment)]
-    await expect(writes[0]).rejects.toThrow(StoreUnavailableError)
-    expect(await writes[1]).toMatchObject({ views: 1 })
+    const first = expect(bridge.update('id', increment)).rejects.toThrow(StoreUnavailableError)
+    await pass(300, 100)
+    const second = bridge.update('id', increment)
+    await pass(300, 100)
+    await first
+    expect(await second).toMatchObject({ views: 1 })
   })
 
   it('does not mix up what it read with a write of its own', async () => {

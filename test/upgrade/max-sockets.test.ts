@@ -37,22 +37,37 @@ describe('the sockets of one session', () => {
     }
   })
 
-  it('are counted once more before the 101: of two that race for the last place one gets it', async () => {
+  it('are counted with the handshakes under way: of two that race for the last place one gets it', async () => {
     const { store, hold } = gatedStore(new MemoryStore())
     const app = await startApp({ store, bridge: { maxSocketsPerSession: 1 } })
     const cookie = await app.login('ada')
-    const gates = [hold('get', 'answer'), hold('get', 'answer')]
-    const clients = gates.map(() => rawRequest(app.port, upgradeRequest({ cookie })))
-    await Promise.all(gates.map((gate) => gate.arrived))
-    for (const gate of gates) gate.open()
-    const answers = await Promise.all(clients.map((client) => client.receivedUntil('\r\n\r\n')))
-    expect(answers.map((answer) => answer.slice(9, 12)).sort()).toEqual(['101', '429'])
+    const gate = hold('get', 'answer')
+    const first = rawRequest(app.port, upgradeRequest({ cookie }))
+    await gate.arrived
+    const second = rawRequest(app.port, upgradeRequest({ cookie }))
+    expect(await second.receivedUntil('\r\n\r\n')).toContain('429')
+    gate.open()
+    expect(await first.receivedUntil('\r\n\r\n')).toContain('101')
     expect(app.bridge.stats()).toMatchObject({
       pending: 0,
       sockets: 1,
       accepted: 1,
       refused: { 'too-many-sockets': 1 },
     })
+  })
+
+  it('leave the handshakes of other sessions their places: one session cannot take all of maxPending', async () => {
+    const { store, hold } = gatedStore(new MemoryStore())
+    const app = await startApp({ store, bridge: { maxSocketsPerSession: 1, maxPending: 2 } })
+    const [ada, grace] = [await app.login('ada'), await app.login('grace')]
+    const gate = hold('get', 'answer')
+    const first = rawRequest(app.port, upgradeRequest({ cookie: ada }))
+    await gate.arrived
+    const others = Array.from({ length: 5 }, () => rawRequest(app.port, upgradeRequest({ cookie: ada })))
+    for (const other of others) expect(await other.receivedUntil('\r\n\r\n')).toContain('429')
+    await open(app.wsUrl, { cookie: grace })
+    gate.open()
+    expect(await first.receivedUntil('\r\n\r\n')).toContain('101')
   })
 
   it('are looked at by authenticate(), which takes no place', async () => {

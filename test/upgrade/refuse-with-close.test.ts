@@ -1,8 +1,10 @@
 import { once } from 'node:events'
-import type { Socket } from 'node:net'
+import { IncomingMessage } from 'node:http'
+import { Socket } from 'node:net'
 import { MemoryStore } from 'express-session'
 import { describe, expect, it, vi } from 'vitest'
 import { CloseCode, type RefusalReason } from 'ws-session-bridge'
+import { PlainConnection } from '../live/bound.js'
 import { startApp, type App, type AppOptions } from '../support/app.js'
 import { atEnd } from '../support/at-end.js'
 import { open, refused, type UpgradeOptions } from '../support/client.js'
@@ -98,15 +100,18 @@ describe("with refuseWith: 'close', a refused client", () => {
     const { store, hold } = gatedStore(new MemoryStore())
     const app = await startApp({ store, bridge: { ...closing, maxSocketsPerSession: 1 } })
     const cookie = await app.login('ada')
-    const gates = [hold('get'), hold('get')]
-    const clients = [open(app.wsUrl, { cookie }), open(app.wsUrl, { cookie })]
-    await Promise.all(gates.map(({ arrived }) => arrived))
-    for (const gate of gates) gate.open()
+    const request = Object.assign(new IncomingMessage(new Socket()), { method: 'GET', url: '/', headers: { cookie } })
+    const verdict = await app.bridge.authenticate(request)
+    if (!verdict.accepted || verdict.context === undefined) throw new Error('The request was refused')
+    const gate = hold('get')
+    const client = open(app.wsUrl, { cookie })
+    await gate.arrived
+    app.bridge.bind(verdict.context, new PlainConnection())
     const refusal = once(app.bridge, 'refuse')
-    const both = await Promise.all(clients)
+    gate.open()
     expect(await refusal).toMatchObject([{ reason: 'too-many-sockets' }, {}])
-    expect(await Promise.race(both.map(({ closed }) => closed))).toMatchObject({ code: 4429 })
-    expect(app.wss.clients.size).toBe(1)
+    expect(await (await client).closed).toMatchObject({ code: 4429 })
+    expect(app.wss.clients.size).toBe(0)
   })
 
   it('of too-many-pending and of a shutdown gets 1013', async () => {
