@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
 import { createClient } from 'redis'
 import { describe, expect, it } from 'vitest'
+import { ChannelUnavailableError } from 'ws-session-bridge'
 import { atEnd } from '../support/at-end.js'
 import { open } from '../support/client.js'
 import { createRandom } from '../support/random.js'
@@ -171,12 +172,13 @@ describe.each(Object.keys(scenes))('chaos on %s', (name) => {
       return found
     }
     await expect.poll(differences, { timeout: 5_000 }).toEqual([])
-    for (const { bridge } of nodes) {
-      const { sockets, ended, faults } = bridge.stats()
+    for (const { bridge, faults } of nodes) {
+      const { sockets, ended } = bridge.stats()
       expect(sockets).toBeGreaterThan(0)
       expect(ended.destroyed).toBeGreaterThan(0)
       expect(ended).toMatchObject({ unverified: 0, forbidden: 0, shutdown: 0 })
-      expect(faults).toBe(0)
+      // While Redis hangs, nothing can be told on the channel, which is told once a minute.
+      expect(faults.filter((fault) => !(fault instanceof ChannelUnavailableError))).toEqual([])
     }
 
     const tracking = async () => (await clients()).split('\n').filter((line) => / flags=\w*t/.test(line)).length
