@@ -1,26 +1,26 @@
 /*
- * Who owns which slots of a Cluster.
+ * Which node of a Cluster owns which slots.
  */
 import { slotCount } from './key-slot.js'
 
-/** The address of each slot's master, by slot; undefined where nobody has it. */
+/** The address of each slot's master, by slot; undefined where no node has it. */
 export type Owners = readonly (string | undefined)[]
 
 /** An answer to CLUSTER SLOTS, as node-redis gives it. */
 export type SlotRanges = readonly {
   readonly from: number
   readonly to: number
-  readonly master: NodeAddress
-  readonly replicas: readonly NodeAddress[]
+  readonly master: SlotNode
+  readonly replicas: readonly SlotNode[]
 }[]
 
-interface NodeAddress {
+interface SlotNode {
   /** Not there, or `?`, where a node does not know its own name (Redis, "cluster-preferred-endpoint-type"). */
   readonly host: string | null
   readonly port: number
 }
 
-/** @param before those of whom nothing is said keep their owner: it is most likely the one who is back first */
+/** @param before slots of which nothing is said keep their owner, which is most likely the one that is back first */
 export function ownersOf(ranges: SlotRanges, answeredBy: string, before: Owners): Owners {
   const owners = Array.from<unknown, string | undefined>({ length: slotCount }, (_, slot) => before[slot])
   for (const { from, to, master } of ranges) owners.fill(addressOf(master, answeredBy), from, to + 1)
@@ -51,7 +51,7 @@ export function partsOf(address: string, answeredBy: string): { host: string; po
   }
 }
 
-function addressOf({ host, port }: NodeAddress, answeredBy: string): string {
+function addressOf({ host, port }: SlotNode, answeredBy: string): string {
   const parts = partsOf(`${host ?? ''}:${String(port)}`, answeredBy)
   return `${parts.host}:${String(parts.port)}`
 }

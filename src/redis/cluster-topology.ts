@@ -1,5 +1,5 @@
 /*
- * Who owns which slot of a Cluster by now.
+ * Which node of a Cluster owns which slot by now.
  */
 import type { RedisClusterType } from 'redis'
 
@@ -26,15 +26,15 @@ export class ClusterTopology {
   #timer: NodeJS.Timeout | undefined
   #closed = false
 
-  constructor(parts: TopologyDependencies) {
-    this.#deps = parts
+  constructor(dependencies: TopologyDependencies) {
+    this.#deps = dependencies
   }
 
   get isKnown(): boolean {
     return this.#owners.length > 0
   }
 
-  /** The address of a slot's master; undefined where nobody has it. */
+  /** The address of a slot's master; undefined where no node has it. */
   ownerOf(slot: number): string | undefined {
     return this.#owners[slot]
   }
@@ -49,7 +49,7 @@ export class ClusterTopology {
     return this.#owners.includes(address)
   }
 
-  /** @param everyMs how often to ask whether anything has moved without anybody noticing */
+  /** @param everyMs how often to ask whether anything has moved unnoticed */
   begin(everyMs: number): void {
     this.#owners = this.#ownersKnownToClient()
     this.#timer ??= setInterval(() => {
@@ -82,14 +82,14 @@ export class ClusterTopology {
     let answered = false
     for (const address of this.#inOrderOfAsking(first)) {
       const answer = await this.#ask(address)
-      // To ask the next one would open a connection that nobody closes.
+      // Asking the next one would open a connection that is never closed.
       if (this.#closed) return
       answered ||= answer !== undefined
       if (answer?.isSound !== true) continue
       this.#take(ownersOf(answer.ranges, address, this.#owners), replicasIn(answer.ranges, address))
       return
     }
-    // Nobody who was known is left. The store's client looks for others by itself.
+    // No node that was known is left. The store's client looks for others by itself.
     if (!answered) this.#take(this.#ownersKnownToClient(), new Set())
   }
 
