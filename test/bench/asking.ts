@@ -9,7 +9,7 @@ import type { Request, Response } from 'express'
 import session, { type SessionData, type Store } from 'express-session'
 import { createSessionBridge, type LiveStore } from 'ws-session-bridge'
 
-import { secret } from './sessions.js'
+import { secret, sessionOptionsOf } from './sessions.js'
 
 /** Calls back with the session's data; without any where there is none. */
 type Ask<T> = (request: IncomingMessage, callback: (found: T | undefined) => void) => void
@@ -19,7 +19,7 @@ export type UserOf = (request: IncomingMessage) => Promise<unknown>
 
 /** The session middleware, replayed on an upgrade: what the documentation of ws shows. */
 export function askMiddleware(store: Store): Ask<SessionData> {
-  const handle = session({ store, secret, resave: false, saveUninitialized: false })
+  const handle = session(sessionOptionsOf(store))
   return (request, callback) => {
     // What the middleware touches of a response before it calls `next`.
     const response = { writeHead: ignore, end: ignore } as unknown as Response
@@ -52,7 +52,7 @@ export function userByAsking(ask: Ask<SessionData>): UserOf {
 }
 
 export function userByBridge(store: Store, live?: LiveStore): UserOf {
-  const bridge = createSessionBridge({ session: { store, secret }, live })
+  const bridge = createSessionBridge({ session: sessionOptionsOf(store), live })
   return async (request) => {
     const verdict = await bridge.authenticate(request)
     return verdict.accepted ? verdict.context?.session.user : undefined

@@ -1,6 +1,7 @@
 /*
  * What a workload is given, and what it gives.
  */
+import { spawnPostgresServer, type PostgresServer } from '../support/postgres-server.js'
 import { spawnRedisServer, type RedisServer } from '../support/redis-server.js'
 import type { Table } from './table.js'
 
@@ -15,6 +16,7 @@ export class Bench {
   readonly tables: Table[] = []
   readonly #show: (table: Table) => void
   #redis: Promise<RedisServer> | undefined
+  #postgres: Promise<PostgresServer> | undefined
   #stage = ''
 
   constructor(quick: boolean, show: (table: Table) => void) {
@@ -54,9 +56,16 @@ export class Bench {
     return (await this.#redis).url
   }
 
+  /** A server of the run's own, started when it is first asked for. */
+  async postgresUrl(): Promise<string> {
+    this.#postgres ??= spawnPostgresServer()
+    return (await this.#postgres).url
+  }
+
   async close(): Promise<void> {
     this.#clear()
     await (await this.#redis)?.stop()
+    await (await this.#postgres)?.stop()
   }
 
   #since(): string {

@@ -6,7 +6,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 
 import { answer, startedWith } from './process.js'
 import { atOnce } from './rounds.js'
-import type { Range } from './server.js'
+import type { Moment, Range } from './server.js'
 import { open, RefusedError, type OpenOptions } from './socket.js'
 
 /** What a process of clients can be asked. */
@@ -16,6 +16,10 @@ export interface ClientCalls {
   close: () => Promise<void>
   /** How many are open. */
   count: () => number
+  /** From now on, it is noted whose socket the server closes, and when. */
+  listen: (what: { count: number }) => void
+  /** Resolves when so many have been closed. */
+  closed: () => Promise<Moment[]>
   /** Resolves when all that were open have been cut and are in again, all of them having come at once. */
   storm: (how: { retry: boolean }) => Promise<Storm>
 }
@@ -35,13 +39,17 @@ const closeOpcode = 0x88
 const settings = startedWith() as Pick<OpenOptions, 'port' | 'socketIO'>
 const held = new Map<Socket, number>()
 let onCut: () => void = () => undefined
+let onCloseFrame: (index: number) => void = () => undefined
+let closed: Promise<Moment[]> = Promise.resolve([])
 
 async function hold(index: number): Promise<void> {
   const socket = await open({ ...settings, index })
   held.set(socket, index)
   socket.on('data', (data: Buffer) => {
     // As a client should: the server waits for it, and cuts those that do not.
-    if (data[0] === closeOpcode) socket.end(closeFrame)
+    if (data[0] !== closeOpcode) return
+    onCloseFrame(index)
+    socket.end(closeFrame)
   })
   socket.once('close', () => {
     held.delete(socket)
@@ -58,6 +66,16 @@ answer({
     await closed
   },
   count: () => held.size,
+  listen: ({ count }: { count: number }) => {
+    const moments: Moment[] = []
+    closed = new Promise((resolve) => {
+      onCloseFrame = (index) => {
+        moments.push([index, performance.timeOrigin + performance.now()])
+        if (moments.length === count) resolve(moments)
+      }
+    })
+  },
+  closed: () => closed,
   storm: async ({ retry }: { retry: boolean }) => {
     const indexes = [...held.values()]
     const first = new Promise<number>((resolve) => {

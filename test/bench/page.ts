@@ -14,7 +14,7 @@ export interface Figures {
   readonly chart?: string | undefined
 }
 
-export function asPage({ date, machine, command, tables, chart }: Figures): string {
+export function asPage({ date, machine, quick, command, tables, chart }: Figures): string {
   return [
     '# Benchmarks',
     '',
@@ -26,6 +26,9 @@ export function asPage({ date, machine, command, tables, chart }: Figures): stri
     '',
     '## How it is measured',
     '',
+    '- Every server, and every group of clients, is a process of its own. CPU is that of the server, user and system time together.',
+    '- Code is compiled before it is measured, except where the title says that the process is new. Between two turns there is a minor',
+    '  garbage collection at most: a full one throws compiled code away.',
     '- Every candidate has its turn in every round, so whatever else the machine does affects all of them.',
     '- A figure in µs is the median of all rounds. A ratio is the median of the ratios within each round, so it differs a little',
     '  from the quotient of two figures beside it. The ratios are what carries over to another machine.',
@@ -36,6 +39,9 @@ export function asPage({ date, machine, command, tables, chart }: Figures): stri
     '- **Socket.IO** runs with the middleware on its engine.',
     '- **Bridge** is this package. It also checks the Origin, limits handshakes in time and number, and follows the session.',
     '',
+    ...(quick
+      ? ['This was the quick form: fewer rounds and fewer sockets, so small differences mean nothing.', '']
+      : []),
     '## In short',
     '',
     asSummary(tables),

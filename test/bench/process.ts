@@ -1,8 +1,12 @@
 /*
  * Processes that are asked for things: a server, or many clients.
  */
-import { fork } from 'node:child_process'
+import { fork, type ChildProcess } from 'node:child_process'
+import cluster from 'node:cluster'
 import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
+
+const execArgv = ['--expose-gc']
 
 /** What a process can be asked, by name. */
 export type CallsOf<C> = Record<keyof C, (argument: never) => unknown>
@@ -27,7 +31,20 @@ export interface Process<C extends CallsOf<C>> {
 
 /** Starts a script of this folder, with what it is to know from the start. */
 export async function start<C extends CallsOf<C>>(script: string, argument: object): Promise<Process<C>> {
-  const child = fork(new URL(script, import.meta.url), [JSON.stringify(argument)], { execArgv: ['--expose-gc'] })
+  return await connected(script, fork(new URL(script, import.meta.url), [JSON.stringify(argument)], { execArgv }))
+}
+
+/** The same as a worker of node:cluster, whose primary is this process. */
+export async function startWorker<C extends CallsOf<C>>(script: string, argument: object): Promise<Process<C>> {
+  cluster.setupPrimary({
+    exec: fileURLToPath(new URL(script, import.meta.url)),
+    args: [JSON.stringify(argument)],
+    execArgv,
+  })
+  return await connected(script, cluster.fork().process)
+}
+
+async function connected<C extends CallsOf<C>>(script: string, child: ChildProcess): Promise<Process<C>> {
   const waiting = new Map<number, { resolve(value: unknown): void; reject(error: Error): void }>()
   const gone = once(child, 'exit')
   void gone.then(() => {
@@ -65,7 +82,9 @@ export function startedWith(): unknown {
 export function answer<C extends CallsOf<C>>(calls: C): void {
   const all: Partial<Record<string, (argument: never) => unknown>> = { ...calls, ready: () => undefined }
   process.on('disconnect', () => process.exit())
-  process.on('message', ({ id, name, argument }: Question) => {
+  process.on('message', ({ id, name, argument }: Partial<Question>) => {
+    // The channel between the workers of node:cluster has messages of its own.
+    if (id === undefined || name === undefined) return
     const reply = async (): Promise<Answer> => {
       try {
         return { id, value: await all[name]?.(argument as never) }

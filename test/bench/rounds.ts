@@ -2,6 +2,8 @@
  * Rounds in turn: within each, every candidate has its turn, so that whatever else the machine does meets all of them.
  */
 
+import { setTimeout as pause } from 'node:timers/promises'
+
 /** What one turn of a candidate cost. */
 export type Turn = () => Promise<number>
 
@@ -62,6 +64,18 @@ export async function atOnce(
     while (next < count) await each(next++)
   }
   await Promise.all(Array.from({ length: Math.min(lanes, count) }, lane))
+}
+
+/** Starts a thing so often in a second, evenly, `count` in all; resolves when the last is done. */
+export async function pace(perSecond: number, count: number, each: (index: number) => Promise<unknown>): Promise<void> {
+  const begun = performance.now()
+  const running: Promise<unknown>[] = []
+  while (running.length < count) {
+    const due = Math.min(Math.floor(((performance.now() - begun) / 1_000) * perSecond), count)
+    while (running.length < due) running.push(each(running.length))
+    await pause(5)
+  }
+  await Promise.all(running)
 }
 
 export function median(values: readonly number[]): number {

@@ -13,10 +13,13 @@ import { machineAndVersions } from './machine.js'
 import { asPage, type Figures } from './page.js'
 import { asText } from './table.js'
 import { authenticate } from './workloads/authenticate.js'
+import { coldStart } from './workloads/cold-start.js'
 import { growth } from './workloads/growth.js'
 import { handshake } from './workloads/handshake.js'
 import { hearing } from './workloads/hearing.js'
+import { keepAlive } from './workloads/keep-alive.js'
 import { memory } from './workloads/memory.js'
+import { postgres } from './workloads/postgres.js'
 import { reading } from './workloads/reading.js'
 import { revalidation } from './workloads/revalidation.js'
 import { storm } from './workloads/storm.js'
@@ -25,13 +28,16 @@ import { updates } from './workloads/updates.js'
 const workloads: readonly Workload[] = [
   authenticate,
   handshake,
+  coldStart,
   memory,
   growth,
   reading,
   hearing,
+  keepAlive,
   revalidation,
   storm,
   updates,
+  postgres,
 ]
 
 const { values: options, positionals } = parseArgs({

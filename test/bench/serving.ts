@@ -10,7 +10,7 @@ import { WebSocketServer, type WebSocket } from 'ws'
 import { createSessionBridge, type LiveStore, type SessionBridge, type SessionBridgeOptions } from 'ws-session-bridge'
 
 import { askByHand, askMiddleware } from './asking.js'
-import { secret } from './sessions.js'
+import { sessionOptionsOf } from './sessions.js'
 
 export type Kind = 'ws' | 'middleware' | 'by-hand' | 'bridge' | 'socket.io'
 
@@ -119,7 +119,7 @@ function serveBridge(
   { store, live, bridge: options, rolling = false }: ServingOptions,
   opened: Opened,
 ): SessionBridge {
-  const bridge = createSessionBridge({ ...options, session: { store, secret, rolling }, live })
+  const bridge = createSessionBridge({ ...options, session: { ...sessionOptionsOf(store), rolling }, live })
   bridge.attach(server, wss, {
     onConnection(ws, _request, context) {
       opened(ws, (answer) => {
@@ -133,7 +133,7 @@ function serveBridge(
 /* As its documentation shows it. Pings would add to what an idle socket costs. */
 function serveSocketIO(server: Server, store: Store): void {
   const io = new SocketIO(server, { transports: ['websocket'], serveClient: false, pingInterval: 3_600_000 })
-  io.engine.use(session({ store, secret, resave: false, saveUninitialized: false }))
+  io.engine.use(session(sessionOptionsOf(store)))
   io.use((socket, next) => {
     const { session } = socket.request as Request
     if (session.user === undefined) next(new Error('unauthorized'))

@@ -14,6 +14,11 @@ declare module 'express-session' {
 export const secret = 'a secret as long as secrets are: 3f6d1f0a8c5b4e27'
 export const user = 'Ada Lovelace'
 
+/** What the app gives to express-session. */
+export function sessionOptionsOf(store: Store) {
+  return { store, secret, resave: false, saveUninitialized: false }
+}
+
 /** As long as express-session's own IDs are. */
 export function sessionIDOf(index: number): string {
   return `session-of-the-benchmark-${String(index).padStart(7, '0')}`
@@ -31,10 +36,21 @@ export function newRecord(data: { readonly user?: string } = {}): SessionData {
   return Object.assign({ cookie, user, roles: ['reader', 'writer'], basket: { total: 12.5 } }, data)
 }
 
-export async function fill(store: Store, count: number, first = 0): Promise<void> {
+/** The user of a session where each has one of its own. */
+export function userOf(index: number): string {
+  return `user ${index}`
+}
+
+/** @param data what each session holds besides */
+export async function fill(
+  store: Store,
+  count: number,
+  first = 0,
+  data: (index: number) => { readonly user?: string } = () => ({}),
+): Promise<void> {
   for (let index = first; index < first + count; index += 500) {
     const part = Array.from({ length: Math.min(500, first + count - index) }, (_, offset) =>
-      setSession(store, index + offset, newRecord()),
+      setSession(store, index + offset, newRecord(data(index + offset))),
     )
     await Promise.all(part)
   }

@@ -14,7 +14,7 @@ import { redisLiveStore } from 'ws-session-bridge/redis'
 import type { Bench, Workload } from '../bench.js'
 import { openRedisStore } from '../redis-store.js'
 import { atOnce, median } from '../rounds.js'
-import { cookieOf, fill, newRecord, secret } from '../sessions.js'
+import { cookieOf, fill, newRecord, sessionOptionsOf } from '../sessions.js'
 import type { Row } from '../table.js'
 
 interface Candidate {
@@ -61,7 +61,7 @@ export const revalidation: Workload = {
 async function measure(bench: Bench, { name, store, live }: Candidate, count: number): Promise<Row> {
   bench.stage(`revalidation of ${count}, ${name}`)
   const counted = new Counting(live as LiveStore)
-  const bridge = createSessionBridge({ session: { store, secret }, live: counted, maxPending: count })
+  const bridge = createSessionBridge({ session: sessionOptionsOf(store), live: counted, maxPending: count })
   const connections: BoundConnection[] = []
   await atOnce(500, count, (index) => bindOne(bridge, index, connections))
   await counted.quiet()

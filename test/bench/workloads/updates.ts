@@ -8,7 +8,7 @@ import { redisLiveStore } from 'ws-session-bridge/redis'
 import type { Bench, Workload } from '../bench.js'
 import { openRedisStore } from '../redis-store.js'
 import { atOnce } from '../rounds.js'
-import { fill, secret, sessionIDOf, setSession } from '../sessions.js'
+import { fill, sessionIDOf, sessionOptionsOf, setSession } from '../sessions.js'
 import type { Row } from '../table.js'
 
 const writers = 50
@@ -79,7 +79,7 @@ function byHand(store: Store): (index: number) => Promise<unknown> {
 }
 
 function byBridge(store: Store, live?: LiveStore): (index: number) => Promise<unknown> {
-  const bridge = createSessionBridge({ session: { store, secret }, live })
+  const bridge = createSessionBridge({ session: sessionOptionsOf(store), live })
   return (index) =>
     bridge.update(sessionIDOf(index), (draft) => {
       draft.count = (draft.count ?? 0) + 1
