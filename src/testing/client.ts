@@ -6,6 +6,8 @@ import { duplexPair, type Duplex } from 'node:stream'
 
 import { WebSocket, type RawData } from 'ws'
 
+import { assertWs } from '../internal/installed-version.js'
+
 /** What the client sends. */
 export interface ClientRequest {
   readonly url: URL
@@ -39,12 +41,22 @@ export function connect(server: Server, { url, protocols, headers, remoteAddress
   Object.assign(serverSide, { remoteAddress }, isEncrypted && { encrypted: true })
   // Node's documentation of http.Server's 'connection': any Duplex can be passed.
   server.emit('connection', serverSide)
+  let isConnected = false as boolean
   const ws = new WebSocket(`ws://${url.host}${url.pathname}${url.search}`, [...protocols], {
     headers: { host: url.host, ...headers },
-    createConnection: () => clientSide,
+    createConnection: () => {
+      isConnected = true
+      return clientSide
+    },
   })
   // 'close' tells the rest.
   ws.on('error', () => undefined)
+  // Before 8.17, ws opens a connection of its own.
+  if (!isConnected) {
+    ws.terminate()
+    clientSide.destroy()
+  }
+  assertWs('createTestBridge', '8.17', isConnected)
   return { ws, inbox: new Inbox(ws), answer: answerTo(ws), serverSide }
 }
 

@@ -3,6 +3,7 @@
  */
 import { WebSocketServer, type WebSocket } from 'ws'
 
+import { assertWs } from '../internal/installed-version.js'
 import { ignoreErrors } from '../live/connection.js'
 import { CloseCode, type Refusal } from '../refusals.js'
 import type { ClaimedUpgrade } from './claimed-upgrade.js'
@@ -27,9 +28,16 @@ export class CloseRefusals {
    * reports 1006. The user's `handleProtocols` is for clients that are let in. No extensions, no clients, and a limit on what a
    * refused client may send.
    */
-  readonly #server = new WebSocketServer({ noServer: true, clientTracking: false, maxPayload: 1_024 })
+  readonly #server: WebSocketServer
   readonly #closing = new Set<WebSocket>()
   #onGone: (() => void) | undefined
+
+  /** @throws {TypeError} for a ws that is too old. */
+  constructor() {
+    // Before 8.1, `require('ws')` has no such export.
+    assertWs("Option `refuseWith`: 'close'", '8.1', typeof WebSocketServer === 'function')
+    this.#server = new WebSocketServer({ noServer: true, clientTracking: false, maxPayload: 1_024 })
+  }
 
   /** False if this refusal can only be told by HTTP; nothing has been answered then. */
   refuse({ request, socket, head }: ClaimedUpgrade, { status }: Refusal): boolean {
