@@ -19,7 +19,7 @@ import { connect } from './client.js'
 import { sortedOptions, type TestBridgeOptions } from './options.js'
 import { takeSystemDates } from './system-dates.js'
 import { newSession, newSessionID, type TestSessionData } from './test-session.js'
-import { TestStore } from './test-store.js'
+import { ClockStore, type TestStore } from './test-store.js'
 import { TurnableClock, type TestClock } from './turnable-clock.js'
 import { clientRequest, type TestUpgrade, type TestUpgradeOptions } from './upgrade.js'
 
@@ -92,7 +92,7 @@ function makeTestBridge(given: TestBridgeOptions<never>): TestBridge<never> {
   const { wss } = options
   const activity = new Activity()
   const clock = new TurnableClock(() => awake(activity.settled()))
-  const store = new TestStore(clock, activity)
+  const store = new ClockStore(clock, activity)
   const secret = randomBytes(32).toString('base64url')
   const sessionOptions = { resave: false, saveUninitialized: false, ...options.session, store, secret }
   const bridge = createBridge(

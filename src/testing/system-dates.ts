@@ -4,13 +4,13 @@
 import type { SessionData } from 'express-session'
 
 import type { Clock } from '../internal/clock.js'
-import { dated, dateOf, plain, type TestStore } from './test-store.js'
+import { dated, dateOf, plain, type ClockStore } from './test-store.js'
 
 /** How old a date made of `maxAge` may be that is still taken for one of now, in ms. */
 const freshMs = 1_000
 
 /** Has the store take sessions as express-session and other programs hand them in. */
-export function takeSystemDates(store: TestStore, clock: Clock): void {
+export function takeSystemDates(store: ClockStore, clock: Clock): void {
   const set = store.set.bind(store)
   const touch = store.touch.bind(store)
   store.set = (sessionID, session, callback) => {

@@ -9,13 +9,16 @@ import type { Activity } from './activity.js'
 type Answer<T> = (error?: unknown, value?: T | null) => void
 
 /** A MemoryStore whose sessions expire by the clock of its test bridge. */
-export class TestStore extends MemoryStore {
+// Not the class: with its private members, what `import` gives and what `require` gives would be two types.
+export type TestStore = MemoryStore
+
+/** What a {@link TestStore} is. */
+export class ClockStore extends MemoryStore {
   readonly #clock: Clock
   readonly #activity: Activity
   /** By the clock; undefined: never. MemoryStore itself goes by the system's time, and is shown no dates. */
   readonly #expiries = new Map<string, number | undefined>()
 
-  /** @internal */
   constructor(clock: Clock, activity: Activity) {
     super()
     this.#clock = clock
@@ -71,7 +74,7 @@ export class TestStore extends MemoryStore {
     )
   }
 
-  /** @internal When a session expires, as far as it is known; undefined: never, or there is none. */
+  /** When a session expires, as far as it is known; undefined: never, or there is none. */
   expiryOf(sessionID: string): number | undefined {
     return this.#expiries.get(sessionID)
   }
