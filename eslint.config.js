@@ -21,7 +21,7 @@ const browserNames = [
 ]
 
 export default defineConfig(
-  globalIgnores(['dist', 'coverage', '**/.build']),
+  globalIgnores(['dist', 'coverage', '**/.build', 'test/matrix/fixtures']),
   { linterOptions: { reportUnusedDisableDirectives: 'error' } },
   js.configs.recommended,
   {

@@ -8,14 +8,17 @@ const isSoak = process.env.SOAK === '1'
 // What needs more than npm installs (a database server, Chromium, the built package) or more than a moment.
 const slow = ['test/{consumers,e2e,fault,postgres,redis,stores}/**/*.test.ts', 'test/**/*.redis.test.ts']
 
+/* What `ws-session-bridge` is: the sources, or a folder of bundles (test/matrix/bundles.ts), a client of Redis among them. */
+const bundles = process.env.PACKAGE_UNDER_TEST
+const entries = bundles ?? fileURLToPath(new URL('src', import.meta.url))
+const extension = bundles === undefined ? 'ts' : 'js'
+
 export default defineConfig({
   resolve: {
     alias: [
-      { find: /^ws-session-bridge$/, replacement: fileURLToPath(new URL('src/index.ts', import.meta.url)) },
-      {
-        find: /^ws-session-bridge\/(.+)$/,
-        replacement: fileURLToPath(new URL('src/$1.ts', import.meta.url)),
-      },
+      { find: /^ws-session-bridge$/, replacement: `${entries}/index.${extension}` },
+      { find: /^ws-session-bridge\/(.+)$/, replacement: `${entries}/$1.${extension}` },
+      ...(bundles === undefined ? [] : [{ find: /^redis$/, replacement: `${bundles}/client.js` }]),
     ],
   },
   test: {

@@ -1,12 +1,10 @@
 // tried as its users would: installed in an empty folder, imported, required, compiled against.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
+import { compilerIn, compilers, versionOf, type Compiler } from './compilers.js'
 import type { Node } from './nodes.js'
 import type { Peers } from './peers.js'
 import { install, run, runNode } from './process.js'
-
-/** The compilers that users have, each under a name of its own. */
-export const compilers = ['5.9', '6', '7'] as const
 
 /** Packs the project. */
 export async function pack(root: string, folder: string): Promise<string> {
@@ -36,19 +34,18 @@ export async function newUser(root: string, folder: string, tarball: string, pee
   writeFileSync(join(folder, 'start.ts'), code[0] ?? '')
   writeFileSync(join(folder, 'readme.ts'), code.join('\n'))
   writeFileSync(
-    join(folder, 'doors.ts'),
-    doorsOf(folder)
-      .map((door, n) => `export * as door${n} from '${door}'\n`)
+    join(folder, 'entries.ts'),
+    specifiersOf(folder)
+      .map((specifier, n) => `export * as entry${n} from '${specifier}'\n`)
       .join(''),
   )
-  const tsc = join(folder, 'node_modules/typescript-6/bin/tsc')
   const options = ['--strict', '--module', 'nodenext', '--target', 'es2022', '--types', 'node', '--outDir', 'out']
-  await run(process.execPath, [tsc, ...options, 'start.ts'], { cwd: folder })
+  await run(process.execPath, [compilerIn(folder, '6'), ...options, 'start.ts'], { cwd: folder })
   return folder
 }
 
 /** What `exports` of package.json lets in. */
-function doorsOf(folder: string): string[] {
+export function specifiersOf(folder: string): string[] {
   const manifest = readFileSync(join(folder, 'node_modules/ws-session-bridge/package.json'), 'utf8')
   const { exports } = JSON.parse(manifest) as { exports: Record<string, unknown> }
   return Object.keys(exports)
@@ -56,23 +53,27 @@ function doorsOf(folder: string): string[] {
     .map((path) => path.replace(/^\./, 'ws-session-bridge'))
 }
 
-/** Every door opens by `import` and by `require()`, and is the same. */
-export async function tryDoors(node: Node, folder: string): Promise<string> {
-  const doors = doorsOf(folder)
-  for (const door of doors) {
+/** Every entry point opens by `import` and by `require()`, and is the same. */
+export async function tryEntries(node: Node, folder: string): Promise<string> {
+  const specifiers = specifiersOf(folder)
+  for (const specifier of specifiers) {
     const script = `
       import { createRequire } from 'node:module'
-      const imported = await import('${door}')
-      const required = createRequire(import.meta.url)('${door}')
+      const imported = await import('${specifier}')
+      const required = createRequire(import.meta.url)('${specifier}')
       const names = Object.keys(imported)
       if (names.length === 0 || names.some((name) => imported[name] !== required[name])) throw new Error(names)`
     await runNode(node.path, ['--input-type=module', '--eval', script], { cwd: folder })
   }
-  return doors.map((door) => door.replace('ws-session-bridge', '.')).join(' ')
+  return specifiers.map((specifier) => specifier.replace('ws-session-bridge', '.')).join(' ')
 }
 
-/** The README's code and every door compile, the package's own types included. */
-export async function tryTypes(folder: string, compiler: string, exactOptionalPropertyTypes: boolean): Promise<string> {
+/** The README's code and every entry point compile, the package's own types included. */
+export async function tryTypes(
+  folder: string,
+  compiler: Compiler,
+  exactOptionalPropertyTypes: boolean,
+): Promise<string> {
   const config = join(folder, `tsconfig-${compiler}-${exactOptionalPropertyTypes}.json`)
   const compilerOptions = {
     strict: true,
@@ -83,11 +84,9 @@ export async function tryTypes(folder: string, compiler: string, exactOptionalPr
     types: ['node'],
     noEmit: true,
   }
-  writeFileSync(config, JSON.stringify({ compilerOptions, files: ['readme.ts', 'doors.ts'] }))
-  const folderOf = join(folder, 'node_modules', `typescript-${compiler}`)
-  const { version } = JSON.parse(readFileSync(join(folderOf, 'package.json'), 'utf8')) as { version: string }
-  await run(process.execPath, [join(folderOf, 'bin/tsc'), '-p', config], { cwd: folder })
-  return version
+  writeFileSync(config, JSON.stringify({ compilerOptions, files: ['readme.ts', 'entries.ts'] }))
+  await run(process.execPath, [compilerIn(folder, compiler), '-p', config], { cwd: folder })
+  return versionOf(folder, compiler)
 }
 
 /** The README's first lines, started: who has logged in gets in, and nobody else. */

@@ -15,12 +15,22 @@ interface Manifest {
   readonly peerDependencies: Readonly<Record<string, string>>
 }
 
+/* The ranges are wide, so that npm refuses no app; some features need more, and say so when they are used. The oldest with all. */
+const oldestWithAll: Readonly<Record<string, string>> = {
+  '@types/express-session': '1.18.0',
+  '@types/ws': '8.5.13',
+  'connect-redis': '9.0.0',
+  'express-session': '1.18.1',
+  redis: '5.0.0',
+  ws: '8.17.1',
+}
+
 /** Installs one version of each peer, by what package.json declares. */
 export async function installPeers(root: string, folder: string, age: Peers['age']): Promise<Peers> {
   const ranges = Object.entries(manifestIn(root).peerDependencies)
   mkdirSync(folder)
   const versionOf = (name: string, range: string) =>
-    age === 'oldest' ? oldestOf(range) : newestOf(folder, name, range)
+    age === 'oldest' ? (oldestWithAll[name] ?? oldestOf(range)) : newestOf(folder, name, range)
   const packages = ranges.map(async ([name, range]) => `${name}@${await versionOf(name, range)}`)
   await install(folder, await Promise.all(packages))
   const versions = ranges.map(([name]) => [name, manifestIn(join(folder, 'node_modules', name)).version])

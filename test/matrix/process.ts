@@ -34,6 +34,13 @@ export function runNode(node: string, args: readonly string[], options: RunOptio
   return run(node, args, { ...options, env: { ...options.env, PATH } })
 }
 
+/** Runs `bundled.mjs` or `bundled.cjs`, however it was bundled; resolves to what it says if that is right. */
+export async function expectSaid(command: string, args: readonly string[], options: RunOptions): Promise<string> {
+  const said = (await run(command, args, { ...options, timeoutMs: 30_000 })).trim()
+  if (said !== 'Hello, Ada, closed, SessionEndedError, TypeError') throw new Error(`The script says: ${said}`)
+  return said
+}
+
 /** Installs packages into a folder, without a lock file and without their scripts. */
 export async function install(folder: string, packages: readonly string[]): Promise<void> {
   const flags = ['--no-save', '--no-package-lock', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error']

@@ -1,22 +1,21 @@
-// the project on every Node it is for, with the oldest and the newest of its peers and compilers: a table,
-// and one count for each of its rows.
+// The project on every Node it is for, with the oldest and the newest of its peers, and the package under the compilers,
+// runners, bundlers, package managers and runtimes that people have: a table, and one count for each of its rows.
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { tellCounts } from '../support/counts.js'
+import { bundlerPackages, minify, tryBundles } from './bundles.js'
+import { compilers, tryCompilers } from './compilers.js'
+import { tryInstalls } from './installs.js'
 import { installNodes, type Node } from './nodes.js'
-import { compilers, newUser, pack, tryDoors, tryStart, tryTypes } from './package.js'
+import { newUser, pack, tryEntries, tryStart, tryTypes } from './package.js'
 import { tryRuntimes, trySharedServers } from './parties.js'
 import { described, installPeers, type Peers } from './peers.js'
+import { install } from './process.js'
+import { inPairs, row, tellTable } from './rows.js'
+import { runnerPackages, tryRunners } from './runners.js'
+import { tryScript } from './runtimes.js'
 import { projectWith, runSuite } from './suite.js'
-
-interface Row {
-  readonly what: string
-  readonly on: string
-  readonly outcome: string
-  readonly seconds: number
-  readonly failure?: unknown
-}
+import { installTools } from './tools.js'
 
 interface Pair {
   readonly node: Node
@@ -25,23 +24,8 @@ interface Pair {
 
 const root = resolve(import.meta.dirname, '../../../..')
 const folder = mkdtempSync(join(tmpdir(), 'ws-session-bridge-matrix-'))
-const rows: Row[] = []
-
-/** Does the work of a row. */
-async function row(what: string, on: string, work: () => Promise<string>): Promise<void> {
-  const begun = performance.now()
-  const secondsSince = () => Math.round((performance.now() - begun) / 1000)
-  try {
-    tell({ what, on, outcome: await work(), seconds: secondsSince() })
-  } catch (failure) {
-    tell({ what, on, outcome: 'FAILED', seconds: secondsSince(), failure })
-  }
-}
-
-function tell(one: Row): void {
-  rows.push(one)
-  console.log(`${one.what}, ${one.on}: ${one.outcome} (${one.seconds} s)`)
-}
+/** `-- --package`: only what concerns the packed package, in a third of the time. */
+const isPackageOnly = process.argv.includes('--package')
 
 /** The peers that each Node gets: the oldest of all together, the newest on all others, as connect-redis 10 needs Node 22. */
 function pairs(nodes: readonly Node[], oldest: Peers, newest: Peers): Pair[] {
@@ -55,20 +39,43 @@ async function tryPackage(tarball: string, all: readonly Pair[], ages: readonly 
     const user = await newUser(root, join(folder, `user-${peers.age}`), tarball, peers)
     for (const { node } of all.filter((pair) => pair.peers === peers)) {
       const on = `Node ${node.version}, ${peers.age} peers`
-      await row('import and require()', on, () => tryDoors(node, user))
+      await row('import and require()', on, () => tryEntries(node, user))
       await row("the README's Start", on, () => tryStart(node, user))
     }
-    for (const compiler of compilers) {
-      const compile = (exact: boolean) =>
-        row(
-          'types',
-          `TypeScript ${compiler}, ${peers.age} types, exactOptionalPropertyTypes ${exact ? 'on' : 'off'}`,
-          () => tryTypes(user, compiler, exact),
-        )
-      // A compiler keeps one core busy.
-      await Promise.all([compile(true), compile(false)])
-    }
+    // What else has types asks for more than 5.4.
+    const works = compilers.slice(1).flatMap((compiler) =>
+      [true, false].map((exact) => () => {
+        const on = `TypeScript ${compiler}, ${peers.age} types, exactOptionalPropertyTypes ${exact ? 'on' : 'off'}`
+        return row('types', on, () => tryTypes(user, compiler, exact))
+      }),
+    )
+    await inPairs(works)
+    if (peers.age === 'newest') await tryCompilers(user)
   }
+}
+
+/** What people build and test with, in one folder. */
+async function tryToolchains(tarball: string): Promise<void> {
+  const user = join(folder, 'toolchains')
+  mkdirSync(user)
+  const peers = ['ws@8', 'express-session@1', '@types/ws@8', '@types/express-session@1', 'redis@6', 'connect-redis@9']
+  const [tools] = await Promise.all([
+    installTools(join(folder, 'tools')),
+    install(user, [tarball, ...peers, ...runnerPackages, ...bundlerPackages]),
+  ])
+  await tryRunners(user)
+  await tryBundles(user)
+  if (tools !== undefined) {
+    await tryScript(user, tools)
+    await tryInstalls(folder, tarball, tools)
+  }
+  const project = projectWith(root, join(folder, 'minified'), { folder: root, versions: {} })
+  const bundle = join(project, 'minified')
+  await minify(user, bundle)
+  const own: Node = { version: process.versions.node, path: process.execPath }
+  await row('tests on the minified package', `Node ${own.version}`, () =>
+    runSuite(own, project, 'tests on the minified package', { PACKAGE_UNDER_TEST: bundle }),
+  )
 }
 
 async function trySuites(all: readonly Pair[]): Promise<void> {
@@ -84,41 +91,26 @@ async function trySuites(all: readonly Pair[]): Promise<void> {
   }
 }
 
-function table(): string {
-  const lines = rows.map(({ what, on, outcome, seconds }) => [what, on, outcome, `${seconds} s`])
-  const widths = [0, 1, 2].map((column) => Math.max(...lines.map((line) => line[column]!.length)))
-  return lines
-    .map((line) => `| ${line.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join(' | ')} |`)
-    .join('\n')
-}
-
 try {
   mkdirSync(join(folder, 'nodes'))
-  const [nodes, oldest, newest] = await Promise.all([
-    installNodes(join(folder, 'nodes')),
-    installPeers(root, join(folder, 'oldest'), 'oldest'),
-    installPeers(root, join(folder, 'newest'), 'newest'),
-  ])
-  console.log(`${described(oldest)}\n${described(newest)}`)
-  console.log(`Node ${nodes.map(({ version }) => version).join(', ')}; the lowest has the oldest peers\n`)
-  const all = pairs(nodes, oldest, newest)
-  await trySuites(all)
   const tarball = await pack(root, folder)
-  await tryPackage(tarball, all, [oldest, newest])
-  await tryRuntimes(folder, join(folder, 'user-newest'), row)
-  await trySharedServers(root, folder, tarball, row)
-} catch (failure) {
-  rows.push({ what: 'the matrix itself', on: '', outcome: 'FAILED', seconds: 0, failure })
+  await row('the matrix itself', 'what every row stands on', async () => {
+    const [nodes, oldest, newest] = await Promise.all([
+      installNodes(join(folder, 'nodes')),
+      installPeers(root, join(folder, 'oldest'), 'oldest'),
+      installPeers(root, join(folder, 'newest'), 'newest'),
+    ])
+    console.log(`${described(oldest)}\n${described(newest)}`)
+    console.log(`Node ${nodes.map(({ version }) => version).join(', ')}; the lowest has the oldest peers\n`)
+    const all = pairs(nodes, oldest, newest)
+    await tryToolchains(tarball)
+    await tryPackage(tarball, all, [oldest, newest])
+    await tryRuntimes(folder, join(folder, 'user-newest'), row)
+    await trySharedServers(root, folder, tarball, row)
+    if (!isPackageOnly) await trySuites(all)
+    return 'ran to its end'
+  })
 } finally {
   rmSync(folder, { recursive: true, force: true })
 }
-
-const failed = rows.filter(({ failure }) => failure !== undefined)
-for (const { what, on, failure } of failed) {
-  console.log(`\n${what}, ${on}:`)
-  // Not plain lines: what a run inside says of its own count is not the count of this one.
-  for (const line of String(failure).split('\n')) console.log(`  | ${line}`)
-}
-console.log(`\n${table()}\n`)
-if (failed.length > 0) process.exitCode = 1
-tellCounts({ passed: rows.length - failed.length, failed: failed.length, skipped: 0 })
+tellTable()

@@ -18,13 +18,17 @@ const redisTests = [
 /** What a busy machine is late with says nothing of a Node. */
 const patient = ['--testTimeout=60000', '--hookTimeout=60000']
 
+/** What goes by the package's names alone, and by sockets, sessions and errors. */
+const minifiedTests = ['test/live', 'test/upgrade', 'test/socket.io']
+
 const suites = {
   'fast tests': ['--project', 'fast'],
   'Redis tests': ['--project', 'full', ...redisTests],
+  'tests on the minified package': ['--project', 'fast', ...minifiedTests],
 }
 
 /** A copy of the project, with these peers in place of those of its lock file. */
-export function projectWith(root: string, folder: string, peers: Peers): string {
+export function projectWith(root: string, folder: string, peers: Pick<Peers, 'folder' | 'versions'>): string {
   mkdirSync(folder)
   for (const name of readdirSync(root)) {
     if (leftOut.has(name)) continue
@@ -59,13 +63,18 @@ function packagesIn(modules: string): string[] {
 }
 
 /** Runs tests in such a copy. Resolves to how many passed. */
-export async function runSuite(node: Node, project: string, suite: keyof typeof suites): Promise<string> {
+export async function runSuite(
+  node: Node,
+  project: string,
+  suite: keyof typeof suites,
+  env: Readonly<Record<string, string>> = {},
+): Promise<string> {
   const counts = join(project, `counts-${node.version}.txt`)
   const vitest = join(project, 'node_modules/vitest/vitest.mjs')
   rmSync(counts, { force: true })
   await runNode(node.path, [vitest, 'run', ...patient, ...suites[suite]], {
     cwd: project,
-    env: { COUNTS_FILE: counts, NO_COLOR: '1' },
+    env: { ...env, COUNTS_FILE: counts, NO_COLOR: '1' },
   })
   return readFileSync(counts, 'utf8').trim()
 }
