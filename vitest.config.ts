@@ -6,7 +6,7 @@ import { CountsReporter } from './test/support/counts-reporter.js'
 const isSoak = process.env.SOAK === '1'
 
 // What needs more than npm installs (a database server, Chromium, the built package) or more than a moment.
-const slow = ['test/{consumers,e2e,fault,postgres,redis,stores}/**/*.test.ts', 'test/**/*.redis.test.ts']
+const slow = ['test/{cluster,consumers,e2e,fault,postgres,redis,stores}/**/*.test.ts', 'test/**/*.redis.test.ts']
 
 /* What `ws-session-bridge` is: the sources, or a folder of bundles (test/matrix/bundles.ts), a client of Redis among them. */
 const bundles = process.env.PACKAGE_UNDER_TEST

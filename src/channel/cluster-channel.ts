@@ -1,0 +1,156 @@
+/*
+ * The channel of node:cluster: workers on one machine, by their primary, without any server.
+ */
+import cluster from 'node:cluster'
+
+import { ChannelUnavailableError } from '../errors.js'
+import { CallTimeouts } from '../internal/call-timeouts.js'
+import { assertDurationMs, assertKnown } from '../internal/option-checks.js'
+import { defaultTimeoutMs, type Channel, type Transport } from './channel.js'
+import { channelErrors, throwSecondSubscriber } from './channel-errors.js'
+import { assertName } from './channel-name.js'
+import { ClusterRelay } from './cluster-relay.js'
+import { ClusterWorker, type WorkerListener } from './cluster-worker.js'
+
+/** The options of {@link clusterChannel}. */
+export interface ClusterChannelOptions {
+  /** Where the bridges of one app meet, if there are several apps in these processes. Default 'ws-session-bridge'. */
+  name?: string | undefined
+  /** How long the primary may take to pass a message on, in ms. Default 2 000. */
+  timeoutMs?: number | undefined
+}
+
+/**
+ * A channel between the workers of node:cluster. It needs no server.
+ *
+ * The primary has to pass the messages on: it calls `clusterChannel.relay()`, once. A primary that makes a `clusterChannel()` for itself
+ * does so without. A primary that is not your own code passes nothing on: under pm2 in cluster mode use `redisChannel` or
+ * `postgresChannel`, or let pm2 start one process (`exec_mode: 'fork'`) that is the primary of its own workers.
+ *
+ * @example
+ * ```ts
+ * if (cluster.isPrimary) {
+ *   clusterChannel.relay()
+ *   for (let worker = 0; worker < availableParallelism(); worker += 1) cluster.fork()
+ * } else {
+ *   const bridge = createSessionBridge({ session: sessionOptions, channel: clusterChannel() })
+ * }
+ * ```
+ * @throws {TypeError} for a wrong or unknown option.
+ */
+export function clusterChannel(options: ClusterChannelOptions = {}): Channel {
+  assertKnown(options, ['name', 'timeoutMs'], 'clusterChannel: option')
+  const { name = 'ws-session-bridge', timeoutMs = defaultTimeoutMs } = options
+  assertName(name, 'clusterChannel: `name`')
+  assertDurationMs(timeoutMs, 'clusterChannel: `timeoutMs`')
+  return cluster.isWorker ? new WorkerChannel(name, timeoutMs) : new PrimaryChannel(name, timeoutMs)
+}
+
+/**
+ * To be called in the primary: passes on what its workers tell. Harmless a second time.
+ *
+ * @throws {TypeError} in a worker.
+ */
+clusterChannel.relay = (): void => {
+  if (cluster.isWorker)
+    throw new TypeError('clusterChannel.relay() is for the primary: call it where `cluster.isPrimary`.')
+  ClusterRelay.get()
+}
+
+const errors = {
+  ...channelErrors,
+  tooLate: () =>
+    new ChannelUnavailableError(
+      'The primary passes no messages on, or not in time: it has to call clusterChannel.relay().',
+    ),
+}
+
+class WorkerChannel implements Transport {
+  readonly timeoutMs: number
+  readonly #name: string
+  readonly #calls: CallTimeouts
+  #listener: WorkerListener | undefined
+  #isClosed = false
+
+  constructor(name: string, timeoutMs: number) {
+    this.timeoutMs = timeoutMs
+    this.#name = name
+    this.#calls = new CallTimeouts(timeoutMs, errors)
+  }
+
+  async publish(message: string): Promise<void> {
+    if (this.#isClosed) throw channelErrors.closed()
+    const worker = ClusterWorker.get()
+    await this.#calls.within(
+      () => worker.publish(this.#name, message, this.#listener),
+      () => {
+        worker.forgetUnanswered()
+      },
+    )
+  }
+
+  subscribe(onMessage: (message: string) => void, onGap: () => void): void {
+    if (this.#listener !== undefined) throwSecondSubscriber('clusterChannel()')
+    this.#listener = {
+      onGap,
+      onMessage: (name, message) => {
+        if (name === this.#name && !this.#isClosed) onMessage(message)
+      },
+    }
+    ClusterWorker.get().listen(this.#listener)
+  }
+
+  onFault(): void {
+    // That nothing is passed on, publishing says.
+  }
+
+  close(): Promise<void> {
+    this.#isClosed = true
+    this.#calls.close()
+    if (this.#listener !== undefined) ClusterWorker.get().leave(this.#listener)
+    return Promise.resolve()
+  }
+}
+
+class PrimaryChannel implements Transport {
+  readonly timeoutMs: number
+  readonly #name: string
+  readonly #relay = ClusterRelay.get()
+  #listener: ((name: string, message: string) => void) | undefined
+  #isClosed = false
+
+  constructor(name: string, timeoutMs: number) {
+    this.timeoutMs = timeoutMs
+    this.#name = name
+  }
+
+  publish(message: string): Promise<void> {
+    if (this.#isClosed) return Promise.reject(channelErrors.closed())
+    this.#relay.publish(this.#name, message)
+    return Promise.resolve()
+  }
+
+  subscribe(onMessage: (message: string) => void, onGap: () => void): void {
+    if (this.#listener !== undefined) throwSecondSubscriber('clusterChannel()')
+    this.#listener = (name, message) => {
+      if (name !== this.#name) return
+      setImmediate(() => {
+        if (!this.#isClosed) onMessage(message)
+      })
+    }
+    this.#relay.listen(this.#listener)
+    setImmediate(() => {
+      if (!this.#isClosed) onGap()
+    })
+  }
+
+  onFault(): void {
+    // Within one process nothing fails.
+  }
+
+  close(): Promise<void> {
+    this.#isClosed = true
+    if (this.#listener !== undefined) this.#relay.leave(this.#listener)
+    return Promise.resolve()
+  }
+}
