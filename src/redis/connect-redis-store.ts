@@ -8,7 +8,7 @@ import type { SessionData, Store } from 'express-session'
  * `import` finds and the one that `require` finds for two types, and a signature with either refuses the other.
  */
 export interface ConnectRedisStore extends Store {
-  /** connect-redis 9 and newer: a client of `redis`, made by `createClient`, `createCluster` or `createSentinel`. */
+  /** A client of `redis`, made by `createClient`, `createCluster` or `createSentinel`, where it is connect-redis 9 or newer. */
   readonly client: unknown
   /** What comes before the session ID in a key. */
   readonly prefix: string

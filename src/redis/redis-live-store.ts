@@ -69,7 +69,7 @@ export interface RedisLiveClient {
  * const store = new RedisStore({ client })
  * const bridge = createSessionBridge({ session: { ...sessionOptions, store }, live: redisLiveStore(store) })
  * ```
- * @example With connect-redis 7 or 8, or with ioredis, it takes a client of `redis` 5 or newer beside the store's own:
+ * @example With connect-redis 7 or 8, or with ioredis: a second client
  * ```ts
  * const store = new RedisStore({ client: new Redis(url) })
  * const client = await createClient({ url }).connect()

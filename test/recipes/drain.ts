@@ -20,7 +20,7 @@ export function drainable(app: Express, server: Server, bridge: SessionBridge, n
 
   return async () => {
     isReady = false
-    await pause(noticedMs) // from now on nobody new is sent here
+    await pause(noticedMs) // from now on no new clients come here
     await bridge.close() // sockets are told 1001, and their clients go to another node
     server.close() // requests that are under way are answered
     await once(server, 'close')

@@ -15,7 +15,7 @@ export const noteLastSeen: ConnectionListener = (ws, _request, context) => {
         draft.lastSeenAt = Date.now()
       })
       .catch((error: unknown) => {
-        // Who logged out has no session to be seen in.
+        // After a logout there is no session to write to.
         if (error instanceof SessionEndedError) return
         // The message alone: its `cause`, the store's own error, may hold a session ID.
         console.error('Last seen was not saved:', error instanceof Error ? error.message : '')

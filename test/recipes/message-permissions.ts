@@ -7,7 +7,7 @@ interface Message {
   text: string
 }
 
-/** Which roles may send what. What is not listed, nobody may. */
+/** Which roles may send what. Whatever is not listed is denied. */
 const allowedRoles: Readonly<Record<string, readonly string[]>> = { post: ['member', 'staff'], ban: ['staff'] }
 
 export function createRoom(carryOut: (message: Message, by: SessionSnapshot) => void): ConnectionListener {

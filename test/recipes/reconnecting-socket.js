@@ -1,6 +1,6 @@
 // A WebSocket that comes back by itself, until the server says that it makes no sense.
 // #region docs
-/** Logged out or expired, no longer allowed, disconnected on purpose, too many: to come back would be in vain. */
+/** Logged out or expired, no longer allowed, disconnected on purpose, too many sockets: it would be refused again. */
 const finalCodes = new Set([4401, 4403, 1008, 4429])
 
 /**

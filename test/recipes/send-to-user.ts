@@ -19,7 +19,7 @@ export class ConnectedUsers {
     bridge.on('accept', (context) => {
       if (context !== undefined) this.#add(context.session.user, context)
     })
-    // A session may become somebody else's.
+    // A login may turn a session into another user's.
     bridge.on('change', (context, previous) => {
       if (previous.user === context.session.user) return
       this.#remove(previous.user, context)

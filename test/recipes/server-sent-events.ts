@@ -10,7 +10,7 @@ export function serverSentEvents(
 ): RequestHandler {
   return async (request, response) => {
     const verdict = await bridge.authenticate(request)
-    // Who has left gets no answer, nor a stream that nobody would end.
+    // The client has left: there is no connection to answer on, and none that would end the stream.
     if (response.destroyed) return
     if (!verdict.accepted) return void response.sendStatus(verdict.refusal.status)
     const { context } = verdict

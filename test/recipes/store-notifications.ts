@@ -38,7 +38,7 @@ export async function checkWhenTold(
       await client.connect()
       const ended = once(client, 'end', { signal })
       await Promise.race([client.query('LISTEN session_change'), ended])
-      // Whatever happened while nobody listened.
+      // For whatever happened before this client listened.
       bridge.check()
       await ended
     } catch {
