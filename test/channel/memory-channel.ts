@@ -26,7 +26,7 @@ export function createHub() {
     traffic,
     /** Says anything, as whoever can reach the server may. */
     say: tell,
-    connect(timeoutMs = 500) {
+    connect(timeoutMs = 2_000) {
       const member: Member = { isCut: false, isStopped: false }
       members.add(member)
       let isClosed = false
