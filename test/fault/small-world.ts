@@ -1,0 +1,302 @@
+// one session, two open sockets and one handshake, on a store whose calls and answers are separate steps: everything that can
+// happen is a step that a search chooses, and after each of them the promises of the bridge are checked.
+import { IncomingMessage } from 'node:http'
+import { Socket } from 'node:net'
+import { Duplex } from 'node:stream'
+import type { SessionData } from 'express-session'
+import { WebSocketServer, type WebSocket } from 'ws'
+import { SessionEndedError, type SessionContext, type SessionSnapshot } from 'ws-session-bridge'
+import { createBridge } from '../../src/session-bridge.js'
+import { upgradeRequest } from '../support/raw-request.js'
+import { SmallClock, SmallStore, type SmallStoreRules, type StoreStep } from './small-store.js'
+
+/** What may happen in a world, each at most once. */
+export type Act =
+  'handshake' | 'destroy' | 'touch' | 'touch again' | 'change' | 'demote' | 'update' | 'message' | 'expire'
+
+export interface SmallWorldRules extends SmallStoreRules {
+  readonly acts: readonly Act[]
+  /** `authorize` is asked, answers at a step of its own, and refuses a demoted session: by a no, or by throwing. */
+  readonly authorize: 'none' | 'no' | 'throws'
+}
+
+const maxAgeMs = 10_500
+const unverifiedMs = 20_000
+
+interface Question {
+  readonly session: SessionSnapshot
+  readonly answer: () => void
+}
+
+/** A way to go on from here. */
+export interface Step {
+  readonly label: string
+  readonly take: () => void
+}
+
+export class SmallWorld {
+  readonly clock = new SmallClock()
+  readonly store: SmallStore
+  readonly wrong: string[] = []
+  readonly #rules: SmallWorldRules
+  readonly #bridge: ReturnType<typeof createBridge>
+  readonly #wss = new WebSocketServer({ noServer: true })
+  readonly #left: Set<Act>
+  readonly #questions: Question[] = []
+  readonly #open: { ws: WebSocket; context: SessionContext }[] = []
+  #isSettingUp = true
+  #handshakes = 0
+  #answeredHandshakes = 0
+  #updates = 0
+  #settledUpdates = 0
+  /** The app has called `destroy`, and the store has carried it out, and has answered. */
+  #destroyCalled = false
+  #destroyDone = false
+  #destroyAnswered = false
+  #demoteDone = false
+  /** The newest that the bridge has read is a session that `authorize` refuses; and when the store had that. */
+  #demotionKnown = false
+  #knownAt = 0
+  /** The app's own late write has brought the session back: that is the app's affair, and nothing more is checked. */
+  #revivedByApp = false
+  /** The app wrote while a write of the bridge was on its way: which of the two comes last is the store's affair. */
+  #writesCrossed = false
+
+  constructor(rules: SmallWorldRules) {
+    this.#rules = rules
+    this.#left = new Set(rules.acts)
+    this.store = new SmallStore(this.clock, rules)
+    const { authorize } = rules
+    this.#bridge = createBridge(
+      {
+        session: { store: this.store, secret: 'a secret', resave: false, saveUninitialized: false },
+        ...(authorize !== 'none' && { authorize: (session: SessionSnapshot) => this.#authorize(session) }),
+        keepAlive: rules.acts.includes('message') ? 'messages' : 'never',
+        revalidateMs: 2 ** 31 - 1,
+        unverifiedMs,
+      },
+      this.clock,
+    )
+    this.#bridge.on('fault', () => undefined)
+    this.#bridge.on('refuse', () => (this.#answeredHandshakes += 1))
+    this.#wss.on('connection', (ws: WebSocket, _request: unknown, context: SessionContext) =>
+      this.#connected(ws, context),
+    )
+    this.store.onEffect = (step) => this.#effect(step)
+    this.store.write(this.#record('member'))
+  }
+
+  /** Opens the two sockets. */
+  async setUp(): Promise<void> {
+    for (let count = 0; count < 2; count += 1) {
+      this.#upgrade()
+      await this.#drainCalls()
+    }
+    if (this.#open.length !== 2) throw new Error('The world has no two sockets to begin with.')
+    this.#isSettingUp = false
+  }
+
+  get steps(): Step[] {
+    return [
+      ...[...this.#left].map((act) => ({ label: act, take: () => this.#act(act) })),
+      ...this.store.enabled.map((step, index) => ({
+        label: `${step.method} ${index} ${step.effects.length > 0 ? 'takes effect' : 'is answered'}`,
+        take: () => this.#takeStore(step),
+      })),
+      ...this.#questions.map((question, index) => ({
+        label: `authorize ${index} answers`,
+        take: () => this.#answer(question),
+      })),
+    ]
+  }
+
+  /** A message comes on every open socket: it is handled, held or dropped. */
+  probe(): void {
+    for (const { ws } of this.#open) ws.emit('message', Buffer.from('hello'), false)
+  }
+
+  /** Everything that is under way comes to its end, and so does every time. */
+  async finish(): Promise<void> {
+    await this.#drainCalls()
+    const last = this.clock.now() + maxAgeMs + unverifiedMs + 10_000
+    while (this.clock.nextAt <= last) {
+      this.clock.moveTo(this.clock.nextAt)
+      await this.#drainCalls()
+      if (this.#isBeforeExpiry()) this.#checkRest('before its expiry')
+    }
+    this.clock.moveTo(last)
+    await this.#drainCalls()
+    this.#checkRest('at the end')
+    if (this.#answeredHandshakes < this.#handshakes) this.#say('a handshake without an answer')
+    if (this.#settledUpdates < this.#updates) this.#say('an update without an answer')
+    for (const { ws } of this.#open) ws.terminate()
+    void this.#bridge.close()
+    await this.#drainCalls()
+  }
+
+  #isBeforeExpiry(): boolean {
+    return this.store.read() !== undefined
+  }
+
+  async #drainCalls(): Promise<void> {
+    for (let quiet = 0; quiet < 2;) {
+      await turn()
+      const [step] = this.store.enabled
+      const [question] = this.#questions
+      if (step !== undefined) this.#takeStore(step)
+      else if (question !== undefined) this.#answer(question)
+      else quiet += 1
+      if (step !== undefined || question !== undefined) quiet = 0
+    }
+  }
+
+  #takeStore(step: StoreStep): void {
+    const isAnswer = step.effects.length === 0
+    // What an update reads is not looked at before its write is answered.
+    const isOfUpdate = this.#settledUpdates < this.#updates
+    if (isAnswer && step.method === 'get' && step.foundAt > this.#knownAt && !isOfUpdate) {
+      this.#knownAt = step.foundAt
+      this.#demotionKnown = this.#rules.authorize !== 'none' && isDemoted(step.found)
+    }
+    if (isAnswer && step.method === 'destroy') this.#destroyAnswered = true
+    this.store.take(step)
+  }
+
+  #answer(question: Question): void {
+    this.#questions.splice(this.#questions.indexOf(question), 1)
+    question.answer()
+  }
+
+  #authorize(session: SessionSnapshot): Promise<boolean> {
+    return new Promise((resolve, reject) => {
+      const demoted = session.role === 'demoted'
+      this.#questions.push({
+        session,
+        answer: () => {
+          if (demoted && this.#rules.authorize === 'throws') reject(new Error('The database of roles is away.'))
+          else resolve(!demoted)
+        },
+      })
+    })
+  }
+
+  #act(act: Act): void {
+    this.#left.delete(act)
+    this.store.isAppCalling = true
+    if (this.store.steps.some(({ method, byApp, effects }) => method === 'set' && !byApp && effects.length > 0)) {
+      this.#writesCrossed = true
+    }
+    if (act === 'destroy') {
+      this.#destroyCalled = true
+      this.store.destroy('id', ignore)
+    } else if (act === 'touch' || act === 'touch again') this.store.touch('id', this.#session('member'), ignore)
+    else if (act === 'change') this.store.set('id', this.#session('member', 'changed'), ignore)
+    else if (act === 'demote') this.store.set('id', this.#session('demoted'), ignore)
+    this.store.isAppCalling = false
+
+    if (act === 'handshake') this.#upgrade()
+    else if (act === 'update') this.#update()
+    else if (act === 'message') this.#open[0]?.ws.emit('message', Buffer.from('hello'), false)
+    else if (act === 'expire') this.clock.moveTo(this.clock.now() + maxAgeMs)
+  }
+
+  #update(): void {
+    this.#updates += 1
+    this.#bridge
+      .update('id', (draft) => void (draft.views = (draft.views ?? 0) + 1))
+      .catch((error: unknown) => {
+        if (!(error instanceof SessionEndedError)) this.#say(`an update failed: ${String(error)}`)
+      })
+      .finally(() => (this.#settledUpdates += 1))
+  }
+
+  #upgrade(): void {
+    this.#handshakes += 1
+    const socket = new Duplex({ read: () => undefined, write: (_chunk, _encoding, callback) => callback() })
+    const request = new IncomingMessage(new Socket())
+    const lines = upgradeRequest({ cookie: this.#bridge.signedCookie('id') })
+    for (const line of lines.trim().split('\r\n').slice(1)) {
+      request.headers[line.split(': ')[0]!.toLowerCase()] = line.slice(line.indexOf(': ') + 2)
+    }
+    Object.assign(request, { method: 'GET', url: '/', httpVersionMajor: 1, httpVersionMinor: 1 })
+    this.#bridge.handleUpgrade(this.#wss, request, socket, Buffer.alloc(0))
+  }
+
+  #connected(ws: WebSocket, context: SessionContext): void {
+    this.#answeredHandshakes += 1
+    if (this.#destroyAnswered && !this.#revivedByApp) this.#say('let in after an answered logout')
+    if (this.#demotionKnown) this.#say('let in although the bridge knew that it may not')
+    const member = { ws, context }
+    this.#open.push(member)
+    ws.on('message', () => this.#handled())
+    context.once('end', () => this.#open.splice(this.#open.indexOf(member), 1))
+  }
+
+  #handled(): void {
+    if (this.#isSettingUp || this.#revivedByApp) return
+    if (this.#destroyCalled) this.#say('a message handled after a logout of this process')
+    if (this.#demotionKnown) this.#say('a message handled before authorize has answered')
+  }
+
+  #effect({ method, byApp }: StoreStep): void {
+    const { row } = this.store
+    if (method === 'destroy') this.#destroyDone = true
+    else if (this.#destroyDone && row !== undefined && byApp) this.#revivedByApp = true
+    if (byApp && method === 'set') this.#demoteDone = isDemoted(row?.json)
+  }
+
+  /* What must hold whenever nothing is under way. */
+  #checkRest(when: string): void {
+    if (this.#revivedByApp) return
+    const json = this.store.read()
+    if (this.#destroyDone && json !== undefined) this.#say(`the session is back ${when}`)
+    if (
+      this.#demoteDone &&
+      !this.#writesCrossed &&
+      json !== undefined &&
+      !this.#rules.touchWritesBack &&
+      !isDemoted(json)
+    ) {
+      this.#say(`a write of the app was overwritten ${when}`)
+    }
+    if (json === undefined && when === 'at the end' && this.#open.length > 0) this.#say('open without a session')
+    if (isDemoted(json) && this.#rules.authorize === 'no' && this.#open.length > 0)
+      this.#say(`open and forbidden ${when}`)
+    if (when === 'at the end' && isDemoted(json) && this.#rules.authorize === 'throws' && this.#open.length > 0) {
+      this.#say('open although it could not be checked for longer than `unverifiedMs`')
+    }
+  }
+
+  #record(role: string, note?: string): string {
+    return JSON.stringify(this.#session(role, note))
+  }
+
+  #session(role: string, note?: string): SessionData {
+    // Where nothing expires by design, the session lasts longer than the whole run.
+    const lastsMs = this.#rules.acts.includes('expire') ? maxAgeMs : 24 * 3_600_000
+    const expires = new Date(this.clock.now() + lastsMs)
+    return {
+      cookie: { originalMaxAge: lastsMs, expires: expires.toISOString() },
+      role,
+      ...(note !== undefined && { note }),
+    } as unknown as SessionData
+  }
+
+  #say(what: string): void {
+    this.wrong.push(what)
+  }
+}
+
+function isDemoted(json: string | undefined): boolean {
+  return json !== undefined && (JSON.parse(json) as { role?: string }).role === 'demoted'
+}
+
+/** Enough for every promise that is settled now to be heard of. */
+export function turn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve))
+}
+
+/* express-session gives every call a callback: the answer is what the bridge hears. */
+function ignore(): void {
+  // The app does nothing with it.
+}
