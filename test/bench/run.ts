@@ -24,6 +24,7 @@ import { reading } from './workloads/reading.js'
 import { revalidation } from './workloads/revalidation.js'
 import { storm } from './workloads/storm.js'
 import { updates } from './workloads/updates.js'
+import { users } from './workloads/users.js'
 
 const workloads: readonly Workload[] = [
   authenticate,
@@ -38,6 +39,7 @@ const workloads: readonly Workload[] = [
   storm,
   updates,
   postgres,
+  users,
 ]
 
 const { values: options, positionals } = parseArgs({
