@@ -1,5 +1,7 @@
-/*
- * The door `ws-session-bridge/cluster`: a channel between the workers of node:cluster, without any server.
+/**
+ * A channel between the workers of node:cluster, without any server.
+ *
+ * @module ws-session-bridge/cluster
  */
 export { clusterChannel } from './channel/cluster-channel.js'
 export type { ClusterChannelOptions } from './channel/cluster-channel.js'

@@ -51,6 +51,8 @@ export interface SessionBridgeStats extends Counts {
   readonly sockets: number
   /** Sessions that these belong to. */
   readonly sessions: number
+  /** Users that these belong to; 0 without option `identify`. */
+  readonly users: number
 }
 
 const noEnds: Record<SessionEnd['reason'], number> = {

@@ -8,6 +8,7 @@ import type { Origins } from './authenticate/origin.js'
 import { parseOriginList } from './authenticate/origin-list.js'
 import { assertChannel, type Channel } from './channel/channel.js'
 import type { Authorize } from './live/authorize.js'
+import type { Identify } from './live/identify.js'
 import type { KeepAliveMode } from './live/touch-times.js'
 import { assertDurationMs, assertKnown } from './internal/option-checks.js'
 import { secretsOf, type Secret } from './internal/secrets.js'
@@ -69,6 +70,23 @@ export interface SessionBridgeOptions {
    * it refuses with `authorize-failed` (500), and later counts as a check that failed (see `unverifiedMs`).
    */
   authorize?: Authorize | undefined
+  /**
+   * Whose session it is: the user's ID in your app, `undefined` or `null` for nobody. Default: no users.
+   *
+   * Synchronous and without side effects; asked once for every new snapshot of a session. A number is taken as its decimal text.
+   * Throwing, or answering anything else, is a `fault`, and the session counts as nobody's.
+   */
+  identify?: Identify | undefined
+  /**
+   * Connections of one user in this process, all sessions together, from 1 to Infinity. Default Infinity; one more is answered 429,
+   * or closed with 1008 by `bind`. Needs `identify`.
+   */
+  maxSocketsPerUser?: number | undefined
+  /**
+   * How often `authorize` is asked again although the session has not changed, in ms, above 0 and below 2^31, for permissions that
+   * are kept elsewhere. Default Infinity: never. The questions are spread out over the time.
+   */
+  reauthorizeMs?: number | undefined
   /**
    * `'accept'` lets `no-cookie`, `no-session` and `session-expired` through, with no context, no `request.session`, and without
    * asking `authorize`. An unsigned or forged cookie is refused always. Default `'refuse'`.
@@ -132,6 +150,9 @@ export interface ResolvedOptions {
   readonly handshakeTimeoutMs: number
   readonly maxPending: number
   readonly maxSocketsPerSession: number
+  readonly identify: Identify | undefined
+  readonly maxSocketsPerUser: number
+  readonly reauthorizeMs: number
 }
 
 /* Listed so that a misspelt option is an error, not a check that is silently off. */
@@ -148,6 +169,9 @@ const names: Record<keyof SessionBridgeOptions, true> = {
   handshakeTimeoutMs: true,
   maxPending: true,
   maxSocketsPerSession: true,
+  identify: true,
+  maxSocketsPerUser: true,
+  reauthorizeMs: true,
   keepAlive: true,
   revalidateMs: true,
   unverifiedMs: true,
@@ -190,6 +214,10 @@ export function resolveOptions(options: SessionBridgeOptions): ResolvedOptions {
     handshakeTimeoutMs: durationMs('handshakeTimeoutMs', options.handshakeTimeoutMs, 5_000),
     maxPending: count('maxPending', options.maxPending, 10_000),
     maxSocketsPerSession: count('maxSocketsPerSession', options.maxSocketsPerSession, Infinity),
+    identify: functionOf('identify', options.identify),
+    maxSocketsPerUser: maxSocketsPerUserOf(options),
+    reauthorizeMs:
+      options.reauthorizeMs === Infinity ? Infinity : durationMs('reauthorizeMs', options.reauthorizeMs, Infinity),
   }
 }
 
@@ -286,6 +314,12 @@ function count(name: string, value: unknown, byDefault: number): number {
     throw new TypeError(`Option \`${name}\` must be a whole number from 1 on, or Infinity.`)
   }
   return value
+}
+
+function maxSocketsPerUserOf({ maxSocketsPerUser, identify }: SessionBridgeOptions): number {
+  const most = count('maxSocketsPerUser', maxSocketsPerUser, Infinity)
+  if (maxSocketsPerUser === undefined || identify !== undefined) return most
+  throw new TypeError('Option `maxSocketsPerUser` needs option `identify`, which says whose session it is.')
 }
 
 function isObject(value: unknown): value is object {

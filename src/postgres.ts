@@ -1,5 +1,7 @@
-/*
- * The door `ws-session-bridge/postgres`: sessions that connect-pg-simple keeps, and a channel on PostgreSQL for any store.
+/**
+ * Sessions of connect-pg-simple of which every process hears every change, and a channel on PostgreSQL for any other store.
+ *
+ * @module ws-session-bridge/postgres
  */
 export { postgresChannel } from './channel/postgres-channel.js'
 export type { PostgresChannelOptions } from './channel/postgres-channel.js'

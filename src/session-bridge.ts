@@ -12,10 +12,14 @@ import { Authenticator, type Verdict } from './authenticate/authenticator.js'
 import { cookiePair, createSessionCookie, type SessionCookie } from './authenticate/session-cookie.js'
 import { createOriginCheck } from './authenticate/origin.js'
 import { BridgeChannel } from './channel/bridge-channel.js'
+import type { Everywhere } from './channel/everywhere.js'
+import type { Selector } from './channel/selector.js'
 import type { AnonymousConnection } from './live/anonymous.js'
 import type { BoundConnection } from './live/connection.js'
 import { Context, type SessionContext } from './live/session-context.js'
+import type { Authorize } from './live/authorize.js'
 import { LiveSessions } from './live/live-sessions.js'
+import { assertSelector, type ContextSelector } from './live/selector.js'
 import type { Mutate } from './live/optimistic-writer.js'
 import { resolveOptions, type ResolvedOptions, type SessionBridgeOptions } from './options.js'
 import { EventReporter, type SessionBridgeEvents, type SessionBridgeStats } from './event-reporter.js'
@@ -38,6 +42,11 @@ export interface MountOptions<C = SessionContext> {
   path?: string | RegExp | undefined
   /** Called just before 'connection', with the same arguments. Default: none, listen for 'connection' on the ws server. */
   onConnection?: ConnectionListener<C> | undefined
+  /**
+   * One more question for the sockets of this mount, asked after the bridge's own `authorize` and at the same times; both must say
+   * yes. Default: none.
+   */
+  authorize?: Authorize | undefined
 }
 
 /** How `disconnect` closes a socket. */
@@ -144,16 +153,36 @@ export interface SessionBridge<C = SessionContext> extends EventEmitter<SessionB
    */
   check(sessionID?: string): void
 
-  /** The contexts of this process's open connections with a session, as they are at the call. */
-  connections(): Iterable<SessionContext>
   /**
-   * Closes connections of this process: those of a session ID, or those that the function says yes to. The session stays.
+   * The contexts of this process's open connections with a session, as they are at the call, in no particular order: all of them,
+   * those of a session ID, or those of a user. It costs what it yields.
+   *
+   * @throws {TypeError} for what is neither a session ID nor `{ user }`.
+   */
+  connections(which?: Selector): Iterable<SessionContext>
+  /**
+   * Closes connections of this process: those of a session ID, those of a user, or those that the function says yes to. The
+   * session stays. `everywhere.disconnect` reaches the other processes, too.
    *
    * @returns how many.
    * @throws {TypeError} for a close code that cannot be sent, a reason over 123 bytes, an unknown option, or a function that returns
    * a promise.
    */
-  disconnect(which: string | ((context: SessionContext) => boolean), close?: DisconnectOptions): number
+  disconnect(which: ContextSelector, close?: DisconnectOptions): number
+  /**
+   * Asks `authorize` again about connections of this process, although their sessions have not changed: all of them, or those that
+   * are meant. Their messages are held until it has answered, and a no ends them with 4403. For permissions that are kept
+   * elsewhere than in the session.
+   *
+   * @returns how many connections are concerned.
+   * @throws {TypeError} for what is no selector, or a function that returns a promise.
+   */
+  reauthorize(which?: ContextSelector): number
+  /**
+   * The same on every process on the channel, this one included; without a channel, on this one. At most once: a process that is cut
+   * off misses it, and `complete` says so. What must hold for ever is data: change the session, or what `authorize` reads.
+   */
+  readonly everywhere: Everywhere
   /** What is going on now, and what has been counted since the bridge was made. */
   stats(): SessionBridgeStats
   /**
@@ -215,6 +244,7 @@ export function adapterApiOf(bridge: object): AdapterApi | undefined {
 
 class Bridge extends EventEmitter<SessionBridgeEvents> implements SessionBridge<never> {
   readonly #reporter = new EventReporter(this)
+  readonly everywhere: Everywhere
   readonly #refused = new StatusRefusals()
   readonly #refusedByClose: CloseRefusals | undefined
   readonly #detaches = new Set<() => void>()
@@ -250,9 +280,13 @@ class Bridge extends EventEmitter<SessionBridgeEvents> implements SessionBridge<
       unverifiedMs: options.unverifiedMs,
       storeTimeoutMs,
       maxSocketsPerSession,
+      identify: options.identify,
+      maxSocketsPerUser: options.maxSocketsPerUser,
+      reauthorizeMs: options.reauthorizeMs,
     })
     this.#cookie = cookie
     this.#channel = channel
+    this.everywhere = channel.everywhere(this)
     this.#sessions = sessions
     this.#pending = new PendingUpgrades(options.maxPending, options.handshakeTimeoutMs)
     this.#refusedByClose = options.refuseWith === 'close' ? new CloseRefusals() : undefined
@@ -263,7 +297,6 @@ class Bridge extends EventEmitter<SessionBridgeEvents> implements SessionBridge<
         cookieSetting,
         trustProxy: options.trustProto,
         sessions,
-        authorize,
         anonymous,
         reports,
       }),
@@ -278,14 +311,15 @@ class Bridge extends EventEmitter<SessionBridgeEvents> implements SessionBridge<
     })
     // Not at once: nobody listens yet.
     if (options.resave) setImmediate(() => reports.fault('session.resave', new Error(resaveFault)))
-    adapterApis.set(this, this.#adapterDoor())
+    adapterApis.set(this, this.#adapterApi())
   }
 
   attach(server: UpgradeServer, wss: WebSocketServer, mount: MountOptions<never> = {}): () => void {
     if (this.#closed !== undefined) throw new TypeError('attach: the bridge is closed.')
     checkMount(mount)
-    const { path, onConnection } = mount
-    const target = { wss, onConnection }
+    const { path, onConnection, authorize } = mount
+    const kind = authorize === undefined ? undefined : this.#sessions.createKind(authorize)
+    const target = { wss, onConnection, kind }
     checkUpgradeTarget(target)
     this.#channel.join()
     const detach = mountOn(server, { path, target, handler: this.#upgrader })
@@ -344,17 +378,22 @@ class Bridge extends EventEmitter<SessionBridgeEvents> implements SessionBridge<
     this.#sessions.report(sessionID === undefined ? undefined : asSessionID(sessionID))
   }
 
-  connections(): Iterable<SessionContext> {
-    return this.#sessions.registry.contexts()
+  connections(which?: Selector): Iterable<SessionContext> {
+    if (which !== undefined) assertSelector(which, 'connections')
+    return this.#sessions.select(which, 'connections')
   }
 
-  disconnect(which: string | ((context: SessionContext) => boolean), close: DisconnectOptions = {}): number {
+  disconnect(which: ContextSelector, close: DisconnectOptions = {}): number {
     return this.#sessions.disconnect(which, close)
   }
 
+  reauthorize(which?: ContextSelector): number {
+    return this.#sessions.reauthorize(which)
+  }
+
   stats(): SessionBridgeStats {
-    const { openConnections, registry } = this.#sessions
-    return { pending: this.#pending.size, sockets: openConnections, sessions: registry.size, ...this.#reporter.counts }
+    const { openConnections: sockets, registry, connectedUsers: users } = this.#sessions
+    return { pending: this.#pending.size, sockets, sessions: registry.size, users, ...this.#reporter.counts }
   }
 
   close(): Promise<void> {
@@ -367,7 +406,7 @@ class Bridge extends EventEmitter<SessionBridgeEvents> implements SessionBridge<
     this.#reporter.listenerRejected(event, error)
   }
 
-  #adapterDoor(): AdapterApi {
+  #adapterApi(): AdapterApi {
     return {
       isClosed: () => this.#closed !== undefined,
       admit: (request) => {

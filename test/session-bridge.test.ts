@@ -66,7 +66,7 @@ describe('attach', () => {
     [
       'a misspelt option',
       { paht: '/chat' },
-      /^attach: option `paht` is unknown\. The options are: path, onConnection\.$/,
+      /^attach: option `paht` is unknown\. The options are: path, onConnection, authorize\.$/,
     ],
     ['a path by itself', '/chat', /^attach: .* \{ path: '\/chat' \}/],
     ['a listener by itself', () => undefined, /^attach: .* \{ path: '\/chat' \}/],

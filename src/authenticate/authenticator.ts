@@ -5,10 +5,10 @@ import type { IncomingMessage } from 'node:http'
 
 import { asError, StoreUnavailableError } from '../errors.js'
 import { asStoreError } from '../internal/call-timeouts.js'
-import { permits, type Authorize } from '../live/authorize.js'
+import { permits } from '../live/authorize.js'
 import type { EventSink } from '../live/event-sink.js'
 import type { LiveSessions } from '../live/live-sessions.js'
-import type { Context, FoundSession, SessionContext } from '../live/session-context.js'
+import type { Context, ContextKind, FoundSession, SessionContext } from '../live/session-context.js'
 import type { SessionLease } from '../live/session-lease.js'
 import type { Loaded } from '../live/session-operations.js'
 import { refusalOf, type Refusal, type RefusalReason } from '../refusals.js'
@@ -34,7 +34,6 @@ export interface AuthenticatorDependencies {
   /** Whether a `cookie` function is shown what X-Forwarded headers say. */
   readonly trustProxy: boolean
   readonly sessions: LiveSessions
-  readonly authorize: Authorize | undefined
   readonly anonymous: 'refuse' | 'accept'
   readonly reports: EventSink
 }
@@ -58,9 +57,11 @@ export interface Attempt {
 }
 
 /** What the caller of an authentication adds to it. */
-export interface AuthenticationParts {
+export interface AuthenticationScope {
   /** Holds the session from before its load until the caller releases it. */
   readonly lease: SessionLease
+  /** The kind of context of the mount; undefined: the bridge's own. */
+  readonly kind?: ContextKind | undefined
   /** Called before `authorize` is, with the context that the request is about to get. */
   readonly onSession?: (request: IncomingMessage, context: Context) => void
 }
@@ -86,13 +87,12 @@ export class Authenticator {
   async authenticate(
     request: IncomingMessage,
     attempt: Attempt,
-    { lease, onSession }: AuthenticationParts,
+    { lease, kind, onSession }: AuthenticationScope,
   ): Promise<AuthResult> {
     const cookie = this.identify(request)
     if ('reason' in cookie) return this.#orAnonymous(cookie)
     const { sessionID } = cookie
-    const { sessions, authorize } = this.#deps
-    const { operations } = sessions
+    const { sessions } = this.#deps
     if (!sessions.hasRoomForHandshake(sessionID)) return refusalOf('too-many-sockets')
     const handshake = handshakeInfoOf(request)
     // Watch first, then load: what is reported from here on is not missed.
@@ -110,18 +110,20 @@ export class Authenticator {
       trace?.request(request, 'store', 'session found')
       if (!attempt.isOpen) return refusalOf('client-gone')
       // Its expiry has passed since the read began: only the store can say whether somebody has put it off.
-      if (operations.isOver(found)) {
+      if (sessions.operations.isOver(found)) {
         if (isLast) return this.#orAnonymous(refusalOf('session-expired'))
         continue
       }
-      const context = sessions.newContext(found, handshake)
-      if (authorize !== undefined && !isLast) {
+      if (!sessions.hasRoom(found)) return refusalOf('too-many-sockets')
+      const context = sessions.newContext(found, handshake, kind)
+      const isAsked = context.authorizers.length > 0
+      if (isAsked && !isLast) {
         onSession?.(request, context)
-        const refusal = await this.#authorize(authorize, found.snapshot, request, handshake)
+        const refusal = await this.#authorize(context, found.snapshot, request)
         if (refusal !== undefined) return refusal
         permitted = found.snapshot
       }
-      const isPermitted = authorize === undefined || isSame(permitted, found.snapshot)
+      const isPermitted = !isAsked || isSame(permitted, found.snapshot)
       if (lease.isCurrent && isPermitted) return { context, found, cookie, lease }
       trace?.request(request, 'store', 'changed meanwhile')
       if (!isLast) continue
@@ -169,13 +171,12 @@ export class Authenticator {
 
   /* Undefined: it may connect. */
   async #authorize(
-    authorize: Authorize,
+    { authorizers, handshake }: Context,
     session: SessionSnapshot,
     request: IncomingMessage,
-    handshake: Context['handshake'],
   ): Promise<Refusal | undefined> {
     try {
-      if (!(await permits(authorize, session, request, handshake))) return refusalOf('forbidden')
+      if (!(await permits(authorizers, session, request, handshake))) return refusalOf('forbidden')
       trace?.request(request, 'authorize', 'yes')
       return undefined
     } catch (error) {

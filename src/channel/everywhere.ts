@@ -59,6 +59,8 @@ export interface LocalConnections {
 export interface EverywhereDependencies {
   readonly bus: MessageBus
   readonly requests: Requests
+  /** Listens on the channel from now on. Harmless a second time. */
+  join(): void
 }
 
 /** How a Selector is told: session IDs are told to nobody. */
@@ -117,6 +119,8 @@ export class ConnectionsEverywhere implements Everywhere {
 
   async #ask(kind: string, bodyOf: (told: Told) => unknown, which: Selector | undefined): Promise<Answers | undefined> {
     if (this.#others === undefined) return undefined
+    // A process without connections asks, too: a job, or an admin's.
+    this.#others.join()
     return await this.#others.requests.ask(kind, bodyOf(this.#told(which)))
   }
 

@@ -5,25 +5,36 @@ import type { Clock } from '../internal/clock.js'
 import { TimerHeap } from '../internal/timer-heap.js'
 import type { CheckFailure } from './check-failure.js'
 import { wholeSecondMs, type LiveSession } from './live-session.js'
+import type { ReauthorizeTimes } from './reauthorize-times.js'
 import type { TouchTimes } from './touch-times.js'
 
 /** One timer for the times of all sessions. */
 export class CheckScheduler {
   readonly #unverifiedMs: number
   readonly #touchTimes: TouchTimes
+  readonly #reauthorizeTimes: ReauthorizeTimes
   readonly #clock: Clock
   readonly #times: TimerHeap<LiveSession>
 
-  constructor(unverifiedMs: number, touchTimes: TouchTimes, clock: Clock, onDue: (live: LiveSession) => void) {
+  constructor(
+    unverifiedMs: number,
+    touchTimes: TouchTimes,
+    reauthorizeTimes: ReauthorizeTimes,
+    clock: Clock,
+    onDue: (live: LiveSession) => void,
+  ) {
     this.#unverifiedMs = unverifiedMs
     this.#touchTimes = touchTimes
+    this.#reauthorizeTimes = reauthorizeTimes
     this.#clock = clock
     this.#times = new TimerHeap(onDue, clock)
   }
 
   /** To be called when a session has been read, could not be read, is being read after a failure, or got a connection. */
   schedule(live: LiveSession): void {
-    if (live.size > 0) this.#times.set(live, Math.min(this.#nextCheckOf(live), this.#touchTimes.dueAt(live)))
+    if (live.size === 0) return
+    const dueAt = Math.min(this.#nextCheckOf(live), this.#touchTimes.dueAt(live), this.#reauthorizeTimes.dueAt(live))
+    this.#times.set(live, dueAt)
   }
 
   remove(live: LiveSession): void {

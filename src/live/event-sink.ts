@@ -19,6 +19,8 @@ export type FaultKind =
   | 'session.cookie'
   /** `session.resave` is on. */
   | 'session.resave'
+  /** Option `identify` threw or gave something odd. */
+  | 'identify'
   /** The store holds something that cannot be a session, or a session whose cookie cannot be renewed. */
   | 'record'
   /** A check failed, and not for want of the store. */

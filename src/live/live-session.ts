@@ -26,6 +26,8 @@ export class LiveSession extends SessionChecks implements Due {
   /** What the store gave last, and the same as handlers see it; undefined until the first load. */
   stored: StoredSession | undefined = undefined
   snapshot: SessionSnapshot | undefined = undefined
+  /** Whose session it is, by the snapshot. Only Users writes it. */
+  user: string | undefined = undefined
   /** The session was still there when it should have been over for long: the date that is known of it says nothing. */
   expiryUnreliable = false
   /** Leases of handshakes under way, and of connections that closed with messages held back: they need the reports, too. */
@@ -34,6 +36,8 @@ export class LiveSession extends SessionChecks implements Due {
   sweptInRound = 0
   /** When the bridge last put off the expiry, by `clock.elapsed()`; undefined: never. Only KeepAlive writes it. */
   touchedAt: number | undefined = undefined
+  /** When `authorize` is asked again although nothing has changed, by `clock.elapsed()`. Only ReauthorizeTimes writes it. */
+  reauthorizeAt = Infinity
 
   failure: CheckFailure | undefined = undefined
   doubt: Doubt | undefined = undefined

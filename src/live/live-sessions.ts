@@ -5,7 +5,6 @@ import type { Store } from 'express-session'
 import type { WebSocket } from 'ws'
 
 import type { Clock } from '../internal/clock.js'
-import { isThenable } from '../internal/is-thenable.js'
 import { assertKnown } from '../internal/option-checks.js'
 import { CloseCode, type SessionEnd } from '../refusals.js'
 import type { CallReportingLiveStore } from '../store/live-store.js'
@@ -19,18 +18,28 @@ import { ClosingConnections } from './closing-connections.js'
 import { ConnectionCloser, endOf } from './connection-closer.js'
 import { ignoreErrors, isWebSocket, type BoundConnection } from './connection.js'
 import type { EventSink } from './event-sink.js'
+import type { Identify } from './identify.js'
 import { KeepAlive } from './keep-alive.js'
 import { LiveSession } from './live-session.js'
 import { OptimisticWriter } from './optimistic-writer.js'
 import { OwnDestroys } from './own-destroys.js'
+import { ReauthorizeTimes } from './reauthorize-times.js'
 import { Registry, type RegistryListener } from './registry.js'
 import { RevalidationSweep } from './revalidation-sweep.js'
 import { Revalidator } from './revalidator.js'
-import { Context, type ContextKind, type FoundSession, type HandshakeInfo } from './session-context.js'
+import { select, type ContextSelector } from './selector.js'
+import {
+  Context,
+  type ContextKind,
+  type FoundSession,
+  type HandshakeInfo,
+  type SessionSource,
+} from './session-context.js'
 import { SessionHolds } from './session-holds.js'
 import { SessionOperations } from './session-operations.js'
 import { TimedStore } from './timed-store.js'
 import { TouchTimes, type KeepAliveMode } from './touch-times.js'
+import { Users } from './users.js'
 
 /** What the live sessions are made of. */
 export interface LiveSessionsDependencies {
@@ -45,10 +54,10 @@ export interface LiveSessionsDependencies {
   readonly unverifiedMs: number
   readonly storeTimeoutMs: number
   readonly maxSocketsPerSession: number
+  readonly identify: Identify | undefined
+  readonly maxSocketsPerUser: number
+  readonly reauthorizeMs: number
 }
-
-/** Connections by session ID, or by what their contexts say. */
-export type ContextSelector = string | ((context: Context) => boolean)
 
 /** The live sessions of one bridge. */
 export class LiveSessions implements RegistryListener {
@@ -62,6 +71,8 @@ export class LiveSessions implements RegistryListener {
   readonly #closer: ConnectionCloser
   readonly #anonymous: AnonymousSockets
   readonly #touchTimes: TouchTimes
+  readonly #reauthorizeTimes: ReauthorizeTimes
+  readonly #users: Users
   readonly #scheduler: CheckScheduler
   readonly #revalidator: Revalidator
   readonly #sweep: RevalidationSweep
@@ -84,11 +95,22 @@ export class LiveSessions implements RegistryListener {
     const closer = new ConnectionCloser(registry, closing, reports)
     const holds = new SessionHolds(closer)
     const touchTimes = new TouchTimes(options.keepAlive, clock)
-    const scheduler = new CheckScheduler(unverifiedMs, touchTimes, clock, this.#onDue)
-    const revalidator = new Revalidator({ store, registry, scheduler, closer, holds, reports, clock, timeoutMs })
+    const reauthorizeTimes = new ReauthorizeTimes(options.reauthorizeMs, clock)
+    const users = new Users(options.identify, options.maxSocketsPerUser, reports)
+    const scheduler = new CheckScheduler(unverifiedMs, touchTimes, reauthorizeTimes, clock, this.#onDue)
+    const revalidator = new Revalidator({ store, registry, scheduler, closer, holds, reports, clock, users, timeoutMs })
     const writer = new OptimisticWriter(store, timeoutMs)
     const ownDestroys = new OwnDestroys({ registry, holds, revalidator, writer, clock, timeoutMs })
-    const operations = new SessionOperations({ store, writer, registry, revalidator, ownDestroys, reports, clock })
+    const operations = new SessionOperations({
+      store,
+      writer,
+      registry,
+      revalidator,
+      ownDestroys,
+      reports,
+      clock,
+      users,
+    })
     this.#store = store
     this.registry = registry
     this.#closing = closing
@@ -96,6 +118,8 @@ export class LiveSessions implements RegistryListener {
     this.#anonymous = new AnonymousSockets(closing)
     this.#holds = holds
     this.#touchTimes = touchTimes
+    this.#reauthorizeTimes = reauthorizeTimes
+    this.#users = users
     this.#scheduler = scheduler
     this.#revalidator = revalidator
     this.#sweep = new RevalidationSweep(options.revalidateMs, registry, revalidator, clock)
@@ -133,9 +157,15 @@ export class LiveSessions implements RegistryListener {
     return live === undefined || live.size + live.leases < this.#options.maxSocketsPerSession
   }
 
-  /** Whether it leaves a place for one more connection. */
-  hasRoom(sessionID: string): boolean {
-    return (this.registry.get(sessionID)?.size ?? 0) < this.#options.maxSocketsPerSession
+  /** Whether `maxSocketsPerSession` and `maxSocketsPerUser` leave a place for one more connection. */
+  hasRoom({ sessionID, user }: SessionSource): boolean {
+    const connections = this.registry.get(sessionID)?.size ?? 0
+    return connections < this.#options.maxSocketsPerSession && this.#users.hasRoom(user)
+  }
+
+  /** How many users have connections. */
+  get connectedUsers(): number {
+    return this.#users.size
   }
 
   /** Whether a session can run out of places at all. */
@@ -207,7 +237,7 @@ export class LiveSessions implements RegistryListener {
     // It had closed before it was bound.
     if (hasEnded(context)) return
     if (this.#shuttingDown) return this.#closer.end(context, endOf('shutdown'))
-    if (!this.hasRoom(source.sessionID)) return this.#closer.end(context, endOf('disconnected'), 'too many sockets')
+    if (!this.hasRoom(source)) return this.#closer.end(context, endOf('disconnected'), 'too many sockets')
     this.#admit(context, source as FoundSession)
   }
 
@@ -220,17 +250,23 @@ export class LiveSessions implements RegistryListener {
 
   /** Ends connections. Returns how many. */
   disconnect(which: ContextSelector, close: CloseFrame): number {
+    if ((which as unknown) === undefined) throw new TypeError('disconnect: pass a session ID, { user }, or a function.')
     assertKnown(close, ['code', 'reason'], 'disconnect: option')
     const { code = CloseCode.disconnected, reason } = close
     assertSendable(code, reason)
-    const contexts = this.#contextsOf(which, 'disconnect')
+    const contexts = this.select(which, 'disconnect')
     this.#closer.endAll(contexts, { reason: 'disconnected', code }, reason)
     return contexts.length
   }
 
+  /** The open connections that are meant, as they are at the call. */
+  select(which: ContextSelector | undefined, method: string): Context[] {
+    return select(which, method, this.registry, this.#users)
+  }
+
   /** Asks `authorize` about connections although their sessions have not changed. Returns how many. */
-  reauthorize(which: ContextSelector): number {
-    const contexts = this.#contextsOf(which, 'reauthorize')
+  reauthorize(which: ContextSelector | undefined): number {
+    const contexts = this.select(which, 'reauthorize')
     const bySession = new Map<LiveSession, Context[]>()
     for (const context of contexts) {
       const { source } = context
@@ -278,10 +314,27 @@ export class LiveSessions implements RegistryListener {
     this.#scheduler.remove(live)
   }
 
+  sessionConnected(live: LiveSession): void {
+    this.#users.connected(live)
+    this.#reauthorizeTimes.begin(live)
+  }
+
+  sessionDisconnected(live: LiveSession): void {
+    this.#users.disconnected(live)
+  }
+
   readonly #onDue = (live: LiveSession): void => {
     if (this.#revalidator.endIfOverdue(live)) return
-    if (live.failure === undefined && live.expiresAt <= this.#options.clock.now()) this.#holds.needsRead(live)
+    const asksAgain = this.#reauthorizeTimes.isDue(live)
+    if (asksAgain) {
+      this.#reauthorizeTimes.begin(live)
+      this.#revalidator.changes.ask(live, live.contexts())
+    }
+    const isExpiryDue = live.failure === undefined && live.expiresAt <= this.#options.clock.now()
+    if (isExpiryDue) this.#holds.needsRead(live)
     this.#keepAlive.tick(live)
+    // Nothing was due but the question, and that needs no read.
+    if (asksAgain && !isExpiryDue && live.failure === undefined) return this.#scheduler.schedule(live)
     this.#revalidator.check(live)
     // A read may hang: the patience with it ends all the same.
     if (live.failure !== undefined) this.#scheduler.schedule(live)
@@ -317,7 +370,7 @@ export class LiveSessions implements RegistryListener {
   #admit(context: Context, found: FoundSession): void {
     const live = this.registry.lease(found.sessionID)
     const isUnknown = live.snapshot === undefined
-    if (isUnknown) Object.assign(live, { stored: found.stored, snapshot: found.snapshot })
+    if (isUnknown) Object.assign(live, { stored: found.stored, snapshot: found.snapshot, user: found.user })
     // Nothing was heard of it since it was loaded: messages wait for what the store says now.
     if (isUnknown) this.#holds.needsRead(live)
     this.#join(context, live)
@@ -326,13 +379,6 @@ export class LiveSessions implements RegistryListener {
     if (this.ownDestroys.wasRemovedSince(found.sessionID, found.removals ?? 0))
       return this.#closer.end(context, endOf('destroyed'))
     this.recheck(live, found, [context])
-  }
-
-  #contextsOf(which: ContextSelector, method: string): Context[] {
-    if (typeof which === 'string') return this.registry.get(which)?.contexts() ?? []
-    if (typeof which === 'function')
-      return this.registry.contexts().filter((context) => isMeant(which, context, method))
-    throw new TypeError(`${method}: pass a session ID, or a function that says which contexts.`)
   }
 
   #bindWebSocket(context: Context, ws: WebSocket): void {
@@ -369,14 +415,6 @@ export class LiveSessions implements RegistryListener {
     this.#touchTimes.connected(live)
     this.#scheduler.schedule(live)
   }
-}
-
-function isMeant(which: (context: Context) => unknown, context: Context, method: string): boolean {
-  const answer = which(context)
-  if (!isThenable(answer)) return Boolean(answer)
-  // An async function's promise is truthy: taken for a yes, it would concern every connection.
-  answer.then(undefined, () => undefined)
-  throw new TypeError(`${method}: the function must return true or false, at once.`)
 }
 
 function hasEnded({ ended }: Context): boolean {

@@ -12,6 +12,10 @@ export interface RegistryListener {
   /** What this throws, the handshake fails with. */
   sessionEntered(live: LiveSession): void
   sessionLeft(live: LiveSession): void
+  /** A session got its first connection. */
+  sessionConnected(live: LiveSession): void
+  /** A session has lost its last connection. */
+  sessionDisconnected(live: LiveSession): void
 }
 
 /** All open connections and the handshakes under way, by session. */
@@ -86,8 +90,12 @@ export class Registry {
   }
 
   add(live: LiveSession, context: Context): void {
-    if (live.size === 0) this.#connected += 1
+    const isFirst = live.size === 0
     context.join(live, live.add(context))
+    if (isFirst) {
+      this.#connected += 1
+      this.#listener.sessionConnected(live)
+    }
     if (context.ws !== undefined) this.#bySocket.set(context.ws, context)
     this.#connections += 1
   }
@@ -96,7 +104,7 @@ export class Registry {
   remove(live: LiveSession, context: Context): void {
     live.remove(context)
     this.#connections -= 1
-    if (live.size === 0) this.#connected -= 1
+    if (live.size === 0) this.#disconnected(live)
     this.#leaveIfUnwanted(live)
   }
 
@@ -104,9 +112,14 @@ export class Registry {
   removeAll(live: LiveSession): Context[] {
     const contexts = live.removeAll()
     this.#connections -= contexts.length
-    if (contexts.length > 0) this.#connected -= 1
+    if (contexts.length > 0) this.#disconnected(live)
     this.#leaveIfUnwanted(live)
     return contexts
+  }
+
+  #disconnected(live: LiveSession): void {
+    this.#connected -= 1
+    this.#listener.sessionDisconnected(live)
   }
 
   #leaveIfUnwanted(live: LiveSession): void {

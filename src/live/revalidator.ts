@@ -16,6 +16,7 @@ import { endOf } from './connection-closer.js'
 import { wholeSecondMs, type LiveSession } from './live-session.js'
 import type { Registry } from './registry.js'
 import type { TimedStore } from './timed-store.js'
+import type { Users } from './users.js'
 
 /** What the checks work with. */
 export interface RevalidatorDependencies extends ChangeNotifierDependencies {
@@ -23,6 +24,7 @@ export interface RevalidatorDependencies extends ChangeNotifierDependencies {
   readonly registry: Registry
   readonly scheduler: CheckScheduler
   readonly clock: Clock
+  readonly users: Users
 }
 
 /** What an answer of the store said. `unusable`: a record that cannot be a session. */
@@ -156,7 +158,7 @@ export class Revalidator implements AuthorizeListener {
   }
 
   #apply(live: LiveSession, stored: StoredSession | undefined, read: number, begunAt: number): ReadResult {
-    const { clock, holds, registry } = this.#deps
+    const { clock, holds, registry, users } = this.#deps
     // "Gone" is final, whatever another read has found: nobody stays connected on a doubt.
     if (stored === undefined) {
       trace?.session(live.sessionID, 'is not in the store')
@@ -177,7 +179,10 @@ export class Revalidator implements AuthorizeListener {
     if (previous === undefined || !isEqual(previous, snapshot)) live.snapshot = snapshot
     live.expiryUnreliable = live.expiresAt <= begunAt - wholeSecondMs
     live.failure?.readHasSucceeded()
-    if (previous !== undefined && !equalIgnoringExpiry(previous, snapshot)) this.changes.changed(live, previous)
+    const hasChanged = previous !== undefined && !equalIgnoringExpiry(previous, snapshot)
+    // Before anybody is told: the listener of a change finds the new user.
+    if (previous === undefined || hasChanged) users.changed(live, snapshot)
+    if (hasChanged) this.changes.changed(live, previous)
     else this.changes.askFailed(live)
     holds.foundBy(live, read)
     if (live.reauthorization === undefined) this.#verified(live)

@@ -30,6 +30,11 @@ export interface SessionContext extends EventEmitter<SessionContextEvents> {
   readonly sessionID: string
   /** The session as it is now: frozen all the way down, replaced when the store's record changes. After the end, the last one. */
   readonly session: SessionSnapshot
+  /**
+   * The user's ID, as option `identify` says it of the session as it is now; `undefined` for nobody, and without `identify`. After
+   * the end, the last one.
+   */
+  readonly user: string | undefined
   /** How the connection ended; `undefined` while it is open. */
   readonly ended: SessionEnd | undefined
   /** Where the connection came from. */
@@ -102,6 +107,8 @@ export interface SessionSource {
   readonly stored: StoredSession | undefined
   /** Undefined only before the first load. */
   readonly snapshot: SessionSnapshot | undefined
+  /** Whose session it is; undefined for nobody's. */
+  readonly user?: string | undefined
 }
 
 /** A session as a handshake found it, before it is watched, or as it was at the end. */
@@ -152,6 +159,10 @@ export class Context extends LazyEventEmitter<SessionContextEvents> implements S
 
   get session(): SessionSnapshot {
     return this.#session.snapshot as SessionSnapshot
+  }
+
+  get user(): string | undefined {
+    return this.#session.user
   }
 
   get handshake(): HandshakeInfo {
@@ -266,12 +277,12 @@ export class Context extends LazyEventEmitter<SessionContextEvents> implements S
   /** @internal From now on it is over, and its session stays as it was. */
   markEnded(end: SessionEnd, stored: StoredSession | undefined): void {
     this.#ended = end
-    this.#session = { sessionID: this.sessionID, stored, snapshot: this.session }
+    this.#session = { sessionID: this.sessionID, stored, snapshot: this.session, user: this.user }
   }
 
   /** @internal For one without a live session: what was read of it since. */
-  found(stored: StoredSession | undefined, snapshot: SessionSnapshot): void {
-    this.#session = { sessionID: this.sessionID, stored, snapshot }
+  found(stored: StoredSession | undefined, snapshot: SessionSnapshot, user: string | undefined): void {
+    this.#session = { sessionID: this.sessionID, stored, snapshot, user }
   }
 
   /** @internal */

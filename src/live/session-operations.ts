@@ -15,6 +15,7 @@ import type { Registry } from './registry.js'
 import { isOver, type ReadResult, type Revalidator } from './revalidator.js'
 import type { Context, FoundSession, SessionActions } from './session-context.js'
 import type { TimedStore } from './timed-store.js'
+import type { Users } from './users.js'
 
 /** What a load found. */
 export type Loaded = FoundSession | 'no-session' | 'session-expired'
@@ -28,6 +29,7 @@ export interface SessionOperationsDependencies {
   readonly ownDestroys: OwnDestroys
   readonly reports: EventSink
   readonly clock: Clock
+  readonly users: Users
 }
 
 /** All of them reject with {@link StoreUnavailableError} when the store fails, and once the bridge is closed. */
@@ -125,7 +127,7 @@ export class SessionOperations implements SessionActions {
     assertUsable(context)
     const loaded = await this.load(context.sessionID)
     if (typeof loaded === 'string') throw new SessionEndedError()
-    keepUp(context, loaded.stored, loaded.snapshot)
+    this.#keepUp(context, loaded.stored, loaded.snapshot)
     return loaded.snapshot
   }
 
@@ -133,7 +135,7 @@ export class SessionOperations implements SessionActions {
     assertUsable(context)
     const stored = await this.write(context.sessionID, mutate)
     const snapshot = snapshotOfStored(stored)
-    keepUp(context, stored, snapshot)
+    this.#keepUp(context, stored, snapshot)
     return snapshot
   }
 
@@ -191,11 +193,18 @@ export class SessionOperations implements SessionActions {
     if (stored === undefined) return 'no-session'
     if (isOver(stored, begunAt, this.#deps.clock)) return 'session-expired'
     try {
-      return { sessionID, stored, snapshot: snapshotOfStored(stored), removals }
+      const snapshot = snapshotOfStored(stored)
+      return { sessionID, stored, snapshot, user: this.#deps.users.of(snapshot), removals }
     } catch (error) {
       this.#deps.reports.fault('record', error)
       return 'no-session'
     }
+  }
+
+  /* A context without a live session shows what was read by itself. */
+  #keepUp(context: Context, stored: StoredSession | undefined, snapshot: SessionSnapshot): void {
+    if (context.source instanceof LiveSession || context.ended !== undefined) return
+    context.found(stored, snapshot, this.#deps.users.of(snapshot))
   }
 
   #assertOpen(): void {
@@ -204,17 +213,12 @@ export class SessionOperations implements SessionActions {
 }
 
 /* As it is for all of its connections. */
-function loadedOf({ sessionID, stored, snapshot }: LiveSession, result: ReadResult, removals: number): Loaded {
+function loadedOf({ sessionID, stored, snapshot, user }: LiveSession, result: ReadResult, removals: number): Loaded {
   if (result === 'expired') return 'session-expired'
   if (result !== 'found' || snapshot === undefined) return 'no-session'
-  return { sessionID, stored, snapshot, removals }
+  return { sessionID, stored, snapshot, user, removals }
 }
 
 function assertUsable({ ended }: Context): void {
   if (ended?.reason === 'destroyed' || ended?.reason === 'expired') throw new SessionEndedError()
-}
-
-/* A context without a live session shows what was read by itself. */
-function keepUp(context: Context, stored: StoredSession | undefined, snapshot: SessionSnapshot): void {
-  if (!(context.source instanceof LiveSession) && context.ended === undefined) context.found(stored, snapshot)
 }

@@ -11,7 +11,7 @@ import type {
   AuthenticatedSession,
   Authenticator,
   AuthResult,
-  AuthenticationParts,
+  AuthenticationScope,
   Verdict,
 } from '../authenticate/authenticator.js'
 import { readAddressAtEnd } from '../authenticate/handshake-info.js'
@@ -105,7 +105,11 @@ export class UpgradeHandler {
       let result: AuthResult | undefined = this.#refusalAtOnce(target.wss, request)
       if (result === undefined) {
         lease = new SessionLease(this.#deps.sessions)
-        result = await this.#authenticate(request, socket, { lease, onSession: this.#onSession })
+        result = await this.#authenticate(request, socket, {
+          lease,
+          kind: target.kind,
+          onSession: this.#onSession,
+        })
       }
       // From here to 'connection' everything is synchronous, so that no message comes before its listener.
       const refusal = asRefusal(result) ?? this.#refusalSince(upgrade)
@@ -207,7 +211,7 @@ export class UpgradeHandler {
   #authenticate(
     request: IncomingMessage,
     socket: Duplex | undefined,
-    parts: AuthenticationParts,
+    parts: AuthenticationScope,
   ): AuthResult | Promise<AuthResult> {
     const { authenticator, pending, reports } = this.#deps
     if (this.#shuttingDown) return refusalOf('shutting-down')
@@ -253,7 +257,7 @@ export class UpgradeHandler {
     const live = lease.live as LiveSession
     // Another handshake, or a check, has found it gone since this one began to load it.
     if (lease.isRemoved) return this.#refuse(upgrade, refusalOf('no-session'))
-    if (!sessions.hasRoom(found.sessionID)) return this.#refuse(upgrade, refusalOf('too-many-sockets'))
+    if (!sessions.hasRoom(found)) return this.#refuse(upgrade, refusalOf('too-many-sockets'))
     putSessionOn(upgrade.request, context, requestStore)
     if (!this.#verifies(upgrade, target.wss)) return
     const setCookie = this.#renewedCookie(result, upgrade.request)

@@ -3,7 +3,7 @@
  */
 import type { WebSocket, WebSocketServer } from 'ws'
 
-import type { SessionContext } from '../live/session-context.js'
+import type { ContextKind, SessionContext } from '../live/session-context.js'
 import { assertKnown } from '../internal/option-checks.js'
 import type { SessionRequest } from './session-request.js'
 import { callbackMisuse, takesCallback } from './verify-client.js'
@@ -20,6 +20,8 @@ export type ConnectionListener<C = SessionContext> = (ws: WebSocket, request: Se
 export interface UpgradeTarget {
   readonly wss: WebSocketServer
   readonly onConnection?: ConnectionListener<never> | undefined
+  /** What contexts of this target are: with the `authorize` of the mount. Undefined: the bridge's own kind. */
+  readonly kind?: ContextKind | undefined
 }
 
 /** @throws {TypeError} for a ws server that could not take an upgrade handed to it. */
@@ -41,5 +43,9 @@ export function checkMount(mount: unknown): void {
   if (typeof mount !== 'object' || mount === null) {
     throw new TypeError("attach: the third argument must be an object such as { path: '/chat' }.")
   }
-  assertKnown(mount, ['path', 'onConnection'], 'attach: option')
+  assertKnown(mount, ['path', 'onConnection', 'authorize'], 'attach: option')
+  const { authorize } = mount as { authorize?: unknown }
+  if (authorize !== undefined && typeof authorize !== 'function') {
+    throw new TypeError('attach: `authorize` must be a function.')
+  }
 }

@@ -140,7 +140,7 @@ describe('disconnect()', () => {
 
   it('throws a TypeError that says what to pass where neither an ID nor a function is', () => {
     const { bridge } = startBridge()
-    expect(() => bridge.disconnect(undefined as never)).toThrow(/session ID, or a function/)
+    expect(() => bridge.disconnect(undefined as never)).toThrow(/session ID, \{ user \}, or a function/)
   })
 
   it.each<[string, () => Promise<boolean>]>([

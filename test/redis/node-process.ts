@@ -7,7 +7,7 @@ import express from 'express'
 import session from 'express-session'
 import { createClient, createCluster } from 'redis'
 import { WebSocketServer } from 'ws'
-import { createSessionBridge } from '../../src/index.js'
+import { createSessionBridge, type SessionSnapshot } from '../../src/index.js'
 import { redisLiveStore } from '../../src/redis.js'
 import { sessionRoutes } from '../support/session-routes.js'
 
@@ -29,15 +29,24 @@ interface Place {
   readonly url?: string
   readonly rootNodes?: readonly { url: string }[]
   readonly prefix: string
+  /** Its sessions have users, and those of a set in Redis may not be connected. */
+  readonly withUsers?: boolean
 }
 
-const { url, rootNodes, prefix } = JSON.parse(process.argv[2] ?? '') as Place
-const client: unknown = rootNodes
+const { url, rootNodes, prefix, withUsers = false } = JSON.parse(process.argv[2] ?? '') as Place
+const client = rootNodes
   ? await createCluster({ rootNodes: [...rootNodes] }).connect()
   : await createClient(url === undefined ? {} : { url }).connect()
 const store = new RedisStore({ client, prefix, ttl: 3600 })
 const options = { store, secret: 'a secret', resave: false, saveUninitialized: false }
-const bridge = createSessionBridge({ session: options, live: redisLiveStore(store) })
+const bridge = createSessionBridge({
+  session: options,
+  live: redisLiveStore(store),
+  ...(withUsers && {
+    identify: ({ user }: SessionSnapshot) => user,
+    authorize: async ({ user = '' }: SessionSnapshot) => (await client.sIsMember(`${prefix}banned`, user)) === 0,
+  }),
+})
 
 const app = express()
 app.use(session(options))

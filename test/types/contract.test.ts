@@ -10,14 +10,18 @@ import {
   CloseCode,
   SessionEndedError,
   StoreUnavailableError,
+  type Authorize,
   type BoundConnection,
   type Channel,
   type ConnectionListener,
+  type EverywhereResult,
   type HandshakeInfo,
   type LiveStore,
   type Refusal,
   type RefusalReason,
+  type RemoteConnection,
   type ReplaceResult,
+  type Selector,
   type SessionBridge,
   type SessionBridgeEvents,
   type SessionBridgeOptions,
@@ -58,6 +62,9 @@ describe('the options', () => {
       handshakeTimeoutMs?: number | undefined
       maxPending?: number | undefined
       maxSocketsPerSession?: number | undefined
+      identify?: ((session: SessionSnapshot) => string | number | null | undefined) | undefined
+      maxSocketsPerUser?: number | undefined
+      reauthorizeMs?: number | undefined
       keepAlive?: 'messages' | 'connected' | 'never' | undefined
       revalidateMs?: number | undefined
       unverifiedMs?: number | undefined
@@ -81,6 +88,7 @@ describe('the bridge', () => {
     expectTypeOf<NonNullable<Attach[2]>>().toEqualTypeOf<{
       path?: string | RegExp | undefined
       onConnection?: ConnectionListener | undefined
+      authorize?: Authorize | undefined
     }>()
     expectTypeOf<HttpServer>().toExtend<Attach[0]>()
     expectTypeOf<HttpsServer>().toExtend<Attach[0]>()
@@ -101,13 +109,41 @@ describe('the bridge', () => {
     >()
     expectTypeOf<Method<'destroy'>>().toEqualTypeOf<(sessionID: string) => Promise<void>>()
     expectTypeOf<Method<'check'>>().toEqualTypeOf<(sessionID?: string) => void>()
-    expectTypeOf<Method<'connections'>>().toEqualTypeOf<() => Iterable<SessionContext>>()
+    expectTypeOf<Method<'connections'>>().toEqualTypeOf<(which?: Selector) => Iterable<SessionContext>>()
+    expectTypeOf<Selector>().toEqualTypeOf<string | { readonly user: string | number }>()
     expectTypeOf<Method<'disconnect'>>().toEqualTypeOf<
       (
-        which: string | ((context: SessionContext) => boolean),
+        which: Selector | ((context: SessionContext) => boolean),
         close?: { code?: number | undefined; reason?: string | undefined },
       ) => number
     >()
+    expectTypeOf<Method<'reauthorize'>>().toEqualTypeOf<
+      (which?: Selector | ((context: SessionContext) => boolean)) => number
+    >()
+    expectTypeOf<Method<'everywhere'>['disconnect']>().toEqualTypeOf<
+      (
+        which: Selector,
+        close?: { readonly code?: number | undefined; readonly reason?: string | undefined },
+      ) => Promise<EverywhereResult>
+    >()
+    expectTypeOf<Method<'everywhere'>['reauthorize']>().toEqualTypeOf<(which?: Selector) => Promise<EverywhereResult>>()
+    expectTypeOf<Method<'everywhere'>['connections']>().toEqualTypeOf<
+      (which?: Selector) => Promise<EverywhereResult & { readonly connections: readonly RemoteConnection[] }>
+    >()
+    expectTypeOf<EverywhereResult>().toEqualTypeOf<{
+      readonly count: number
+      readonly nodes: number
+      readonly complete: boolean
+    }>()
+    expectTypeOf<RemoteConnection>().toEqualTypeOf<{
+      readonly node: string
+      readonly user: string | undefined
+      readonly session: string
+      readonly url: string
+      readonly origin: string | undefined
+      readonly remoteAddress: string | undefined
+      readonly at: number
+    }>()
     expectTypeOf<Method<'stats'>>().toEqualTypeOf<() => SessionBridgeStats>()
     expectTypeOf<Method<'close'>>().toEqualTypeOf<() => Promise<void>>()
   })
@@ -137,6 +173,7 @@ describe('the bridge', () => {
       readonly pending: number
       readonly sockets: number
       readonly sessions: number
+      readonly users: number
       readonly accepted: number
       readonly refused: Readonly<Record<RefusalReason, number>>
       readonly ended: Readonly<Record<EndReason, number>>
@@ -150,6 +187,7 @@ describe('a context', () => {
     expectTypeOf<Omit<SessionContext, keyof EventEmitter>>().toEqualTypeOf<{
       readonly sessionID: string
       readonly session: SessionSnapshot
+      readonly user: string | undefined
       readonly ended: SessionEnd | undefined
       readonly handshake: HandshakeInfo
       readonly ws: WebSocket | undefined
