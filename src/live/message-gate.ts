@@ -143,7 +143,7 @@ export class WebSocketGate implements MessageGate {
     try {
       this.#call(event, args)
     } catch (error) {
-      process.nextTick(() => {
+      setImmediate(() => {
         throw error
       })
     }

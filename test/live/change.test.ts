@@ -318,4 +318,33 @@ describe('authorize, asked again', () => {
     expect(one.context.ended).toBeUndefined()
     expect(byContext).toHaveLength(1)
   })
+
+  it('is asked one question at a time for a connection, and about the newest session alone, of hundreds that come and change', async () => {
+    let open = 0
+    let most = 0
+    let questions = 0
+    const { store, bind } = startBridge({
+      authorize: async (_session, request) => {
+        if (request !== undefined) return true
+        questions += 1
+        open += 1
+        most = Math.max(most, open)
+        await rest(5)
+        open -= 1
+        return true
+      },
+    })
+    store.set('id', record({ views: 0 }))
+    for (let index = 0; index < 150; index += 1) await bind('id')
+    await rest()
+    for (let views = 1; views <= 100; views += 1) {
+      store.set('id', record({ views }))
+      await new Promise(setImmediate)
+    }
+    await rest(60)
+    expect(most).toBeLessThanOrEqual(150)
+    // Of 15,000, if each change were asked about.
+    expect(questions).toBeLessThan(5_000)
+    expect(open).toBe(0)
+  })
 })

@@ -164,6 +164,26 @@ describe('revalidation', () => {
     for (let index = 0; index < 200; index += 1) expect(asked.get(`id ${index}`)).toBe(1)
   })
 
+  it('finds a logout of another process within two periods, however many other sessions reconnect meanwhile', async () => {
+    const { store, bound, bind, pass } = await startMany(241)
+    const connections = bound.map(({ connection }) => connection)
+    /** Each of the others reconnects twice. */
+    const period = async (): Promise<void> => {
+      for (let step = 0; step < 20; step += 1) {
+        for (let index = 1 + (step % 10); index <= 240; index += 10) {
+          connections[index]!.disappear()
+          connections[index] = (await bind(`id ${index}`)).connection
+        }
+        await pass(periodMs / 20)
+      }
+    }
+    await period()
+    store.data.delete('id 0')
+    await period()
+    await period()
+    expect(bound[0]!.context.ended?.reason).toBe('destroyed')
+  })
+
   it('makes one check of many reports that come together', async () => {
     const { bridge, asked } = await startMany(1)
     for (let report = 0; report < 100; report += 1) bridge.check('id 0')

@@ -105,6 +105,30 @@ describe('a store that is away', () => {
     })
   })
 
+  it('ends the sockets when their time is up, even while a read hangs', async () => {
+    const store = new TtlStore()
+    const parts = startBridge({ store, unverifiedMs: 12_000, handshakeTimeoutMs: 5_000 })
+    store.set('id', record())
+    const { context } = await parts.bind('id')
+    await rest()
+    // The first check fails at once; every later one hangs until its deadline.
+    const hangs = vi.fn()
+    const failing = vi.fn(failures[0]![1])
+    Object.assign(store, {
+      get: (...args: unknown[]) => {
+        if (failing.mock.calls.length === 0) failing(...args)
+        else hangs()
+      },
+    })
+    parts.bridge.check('id')
+    await rest()
+    await pass(11_750)
+    expect(hangs).toHaveBeenCalled()
+    expect(context.ended).toBeUndefined()
+    await pass(500)
+    expect(context.ended).toEqual({ reason: 'unverified', code: 1013 })
+  })
+
   it.each([
     { chance: 0, pauses: [50, 100, 200, 400, 800, 1_600, 3_200, 5_000, 5_000] },
     { chance: 1, pauses: [100, 200, 400, 800, 1_600, 3_200, 6_400, 10_000, 10_000] },
