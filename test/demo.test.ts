@@ -13,10 +13,14 @@ import { atEnd } from './support/at-end.js'
 type Message = ToRoom | ToMonitor
 
 async function startDemo() {
-  const kit = await createTestBridge({ authorize: (session, _request, { url }) => mayConnect(session, roomPath, url) })
+  const banned = new Set<string>()
+  const kit = await createTestBridge({
+    authorize: (session, _request, { url }) => mayConnect(session, roomPath, url, banned),
+    identify: ({ user }) => user,
+  })
   atEnd(kit.close)
   const nodes = new Nodes(kit.bridge, localChannel(), 'node 1', 'http://localhost')
-  const parts = { room: createRoom(nodes, 60_000), monitor: createMonitor(nodes, undefined) }
+  const parts = { room: createRoom(nodes, 60_000), monitor: createMonitor(nodes, banned, undefined) }
   atEnd(() => {
     for (const part of [nodes, parts.room, parts.monitor]) part.close()
   })

@@ -42,15 +42,12 @@ export function createMonitorView() {
   })
 
   const handlers = {
-    state({ you, nodes, samples: newer, canStopRedis }) {
+    state({ you, nodes, samples: newer, canStopRedis, everywhere }) {
       samples = [...samples, ...newer].slice(-mostSamples)
       byId('monitor-inside').hidden = false
       byId('monitor-closed').hidden = true
       byId('outage').hidden = !canStopRedis
-      setText(
-        byId('monitor-status'),
-        'Everything here comes from stats(), connections() and the events of each bridge.',
-      )
+      setText(byId('monitor-status'), everywhereText(everywhere))
       showNodes(nodes)
       showCharts(charts, samples, nodes)
       showSessions(nodes, you, command)
@@ -92,6 +89,14 @@ function showClosed({ code, name, what }) {
     element('p', {}, `${what}${why}`),
   )
   setText(byId('monitor-status'), '')
+}
+
+function everywhereText(everywhere) {
+  const source = 'Everything here comes from stats(), connections() and the events of each bridge.'
+  if (!everywhere) return source
+  const { connections, users, nodes, complete } = everywhere
+  const found = `${count(connections, 'connection')} of ${count(users, 'user')} on ${count(nodes, 'node')}`
+  return `${source} everywhere.connections() has found ${found}${complete ? '' : ', but a node did not answer'}.`
 }
 
 function showNodes(nodes) {
@@ -167,6 +172,10 @@ function sessionCard({ session }, command) {
     named(
       button('Sign out', () => command('sign-out', 'user', user())),
       `Sign out the user of session ${session}`,
+    ),
+    named(
+      button('Ban', () => command('ban', 'user', user())),
+      `Ban the user of session ${session}`,
     ),
   )
   return element(

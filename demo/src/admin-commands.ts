@@ -1,19 +1,35 @@
 /*
- * What an administrator can do: kick, sign out, remove the admin role, for one socket, one session, a user, or everybody else.
+ * What an administrator can do: kick, sign out, remove the admin role, ban, for one socket, one session, a user, or everybody else.
  */
 import type { SessionBridge, SessionContext, SessionDraft } from 'ws-session-bridge'
 
 import { hashOf, socketOf } from './identity.js'
 import type { AdminCommand, AdminAction, AdminTarget } from './messages.js'
+import type { BannedUsers } from './session-backend.js'
 
-const actions: readonly unknown[] = ['kick', 'sign-out', 'demote'] satisfies AdminAction[]
+const actions: readonly unknown[] = ['kick', 'sign-out', 'demote', 'ban'] satisfies AdminAction[]
 const targets: readonly unknown[] = ['socket', 'session', 'user', 'others'] satisfies AdminTarget[]
 
 /** The command in what a page has sent; undefined if it is none. */
 export function parseCommand(message: unknown): AdminCommand | undefined {
   const { action, target, id } = (message ?? {}) as Record<string, unknown>
   if (!actions.includes(action) || !targets.includes(target) || typeof id !== 'string') return undefined
+  if (action === 'ban' && target !== 'user') return undefined
   return { action: action as AdminAction, target: target as AdminTarget, id }
+}
+
+/** Whether a command is run from here for all nodes. The others are broadcast, and each node runs them on its own sockets. */
+export function isForEverywhere({ action, target }: AdminCommand): boolean {
+  return target === 'user' && (action === 'kick' || action === 'ban')
+}
+
+/** Runs a command for all sockets of a user, on every node. */
+export async function runEverywhere(bridge: SessionBridge, banned: BannedUsers, command: AdminCommand): Promise<void> {
+  const { action, id: user } = command
+  // A ban is data that `authorize` reads. That makes it hold; asking again makes it quick.
+  if (action === 'ban') await banned.add(user)
+  if (action === 'ban') await bridge.everywhere.reauthorize({ user })
+  else await bridge.everywhere.disconnect({ user }, { reason: 'kicked' })
 }
 
 /** Runs a command on this node's sockets; every other node runs it on its own. */
@@ -36,7 +52,7 @@ async function change(bridge: SessionBridge, sessionID: string, action: AdminAct
 
 function isMeant(context: SessionContext, { target, id }: AdminCommand): boolean {
   if (target === 'socket') return socketOf(context) === id
-  if (target === 'user') return context.session.user === id
+  if (target === 'user') return context.user === id
   return (hashOf(context.sessionID) === id) === (target === 'session')
 }
 

@@ -86,7 +86,8 @@ export async function startDemo(options: DemoOptions = {}): Promise<Demo> {
   const bridge = createSessionBridge({
     session: sessionOptions,
     live: backend.live,
-    authorize: (session, _request, { url }) => mayConnect(session, roomPath, url),
+    identify: ({ user }) => user,
+    authorize: (session, _request, { url }) => mayConnect(session, roomPath, url, backend.banned),
     // Nobody has more tabs than that.
     maxSocketsPerSession: 20,
   })
@@ -98,7 +99,7 @@ export async function startDemo(options: DemoOptions = {}): Promise<Demo> {
   const nodes = new Nodes(bridge, backend.channel, node, url)
   const probe = new UpgradeProbe(bridge, () => portOf(server))
   const room = createRoom(nodes, maxAgeMs)
-  const monitor = createMonitor(nodes, stopRedis && new Outage(bridge, probe, stopRedis))
+  const monitor = createMonitor(nodes, backend.banned, stopRedis && new Outage(bridge, probe, stopRedis))
   bridge.attach(server, wss, { path: roomPath, onConnection: room.onConnection })
   bridge.attach(server, wss, { path: monitorPath, onConnection: monitor.onConnection })
 

@@ -33,6 +33,7 @@ export type ToMonitor =
       /** Those that this monitor does not have yet. */
       readonly samples: readonly Sample[]
       readonly canStopRedis: boolean
+      readonly everywhere: EverywhereSummary | undefined
     }
   | { readonly type: 'notice'; readonly text: string }
   | { readonly type: 'outage'; readonly probes: readonly OutageProbe[]; readonly over: boolean }
@@ -120,9 +121,18 @@ export interface AdminCommand {
   readonly id: string
 }
 
-export type AdminAction = 'kick' | 'sign-out' | 'demote'
+export type AdminAction = 'kick' | 'sign-out' | 'demote' | 'ban'
 
 export type AdminTarget = 'socket' | 'session' | 'user' | 'others'
+
+/** What `bridge.everywhere.connections()` has found. */
+export interface EverywhereSummary {
+  readonly connections: number
+  readonly users: number
+  readonly nodes: number
+  /** False: a node did not answer. */
+  readonly complete: boolean
+}
 
 /** One handshake while Redis is stopped. */
 export interface OutageProbe {

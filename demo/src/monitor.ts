@@ -5,8 +5,10 @@ import type { ConnectionListener, SessionContext } from 'ws-session-bridge'
 
 import { History } from './history.js'
 import { hashOf, pathOf } from './identity.js'
+import type { EverywhereSummary } from './messages.js'
 import type { Nodes } from './nodes.js'
-import { runCommand, parseCommand } from './admin-commands.js'
+import type { BannedUsers } from './session-backend.js'
+import { isForEverywhere, parseCommand, runCommand, runEverywhere } from './admin-commands.js'
 import type { Outage } from './outage.js'
 import { send, textOf } from './wire.js'
 
@@ -21,34 +23,55 @@ export interface Monitor {
 }
 
 /** `outage` is there where Redis is the demo's own, so that it can be stopped. */
-export function createMonitor(nodes: Nodes, outage: Outage | undefined): Monitor {
+export function createMonitor(nodes: Nodes, banned: BannedUsers, outage: Outage | undefined): Monitor {
   const { bridge, channel } = nodes
   const history = new History(nodes)
   /** The monitors, and the newest sample that each has. */
   const newest = new Map<SessionContext, number>()
   let soon: NodeJS.Timeout | undefined
+  let everywhere: EverywhereSummary | undefined
+  let isAsking = false
+
+  /* Every node answers for its own sockets. One question at a time, and only while somebody looks. */
+  async function askEverywhere(): Promise<void> {
+    if (isAsking || newest.size === 0) return
+    isAsking = true
+    const { count, nodes: answered, complete, connections } = await bridge.everywhere.connections()
+    isAsking = false
+    everywhere = {
+      connections: count,
+      users: new Set(connections.map(({ user }) => user)).size,
+      nodes: answered,
+      complete,
+    }
+  }
+
+  /* Redis may be unavailable: then nothing was done, and the administrators should know. */
+  function noticeFailure(work: Promise<void>): void {
+    work.catch((error: unknown) => {
+      const text = error instanceof Error ? error.message : 'The command could not be run.'
+      for (const context of newest.keys()) send(context, { type: 'notice', text: `${nodes.name}: ${text}` })
+    })
+  }
 
   function tell(context: SessionContext): void {
     const samples = history.since(newest.get(context) ?? 0)
     newest.set(context, samples.at(-1)?.at ?? newest.get(context) ?? 0)
     const you = hashOf(context.sessionID)
-    send(context, { type: 'state', you, nodes: nodes.known(), samples, canStopRedis: outage !== undefined })
+    send(context, { type: 'state', you, nodes: nodes.known(), samples, canStopRedis: outage !== undefined, everywhere })
   }
 
   nodes.on('report', () => {
     soon ??= setTimeout(() => {
       soon = undefined
       for (const context of newest.keys()) tell(context)
+      void askEverywhere()
     }, tellEveryMs).unref()
   })
 
   channel.onMessage((message) => {
     if (message.kind !== 'command') return
-    // Redis may be away: then nobody was signed out, and whoever has ordered it should know.
-    runCommand(bridge, message.command).catch((error: unknown) => {
-      const text = error instanceof Error ? error.message : 'The command could not be run.'
-      for (const context of newest.keys()) send(context, { type: 'notice', text: `${nodes.name}: ${text}` })
-    })
+    noticeFailure(runCommand(bridge, message.command))
   })
 
   function onConnection(...[ws, , context]: Parameters<ConnectionListener>): void {
@@ -67,6 +90,7 @@ export function createMonitor(nodes: Nodes, outage: Outage | undefined): Monitor
       }
       const command = parseCommand(message)
       if (command === undefined) return
+      if (isForEverywhere(command)) return noticeFailure(runEverywhere(bridge, banned, command))
       const id = command.target === 'others' ? hashOf(context.sessionID) : command.id
       channel.publish({ kind: 'command', command: { ...command, id } })
     })
@@ -82,8 +106,19 @@ export function createMonitor(nodes: Nodes, outage: Outage | undefined): Monitor
 }
 
 /** Who may connect, and stay. Asked at the handshake and whenever a session changes; the handshake's URL is there both times. */
-export function mayConnect({ user, role }: SessionContext['session'], roomPath: string, url: string): boolean {
+export function mayConnect(
+  { user, role }: SessionContext['session'],
+  roomPath: string,
+  url: string,
+  banned: BannedUsers,
+): boolean | Promise<boolean> {
   if (user === undefined) return false
+  const isBanned = banned.has(user)
+  if (isBanned instanceof Promise) return isBanned.then((yes) => !yes && mayUse(role, roomPath, url))
+  return !isBanned && mayUse(role, roomPath, url)
+}
+
+function mayUse(role: string | undefined, roomPath: string, url: string): boolean {
   // The room is for everybody who has logged in. Whatever is not the room takes the role: what is forgotten here stays shut.
   return pathOf(url) === roomPath || role === 'admin'
 }

@@ -11,12 +11,19 @@ export interface SessionBackend {
   readonly store: Store
   readonly live: LiveStore | undefined
   readonly channel: Channel
+  readonly banned: BannedUsers
   close(): void
+}
+
+/** Who may no longer connect, whatever their sessions say. In your app, this is a column of a table. */
+export interface BannedUsers {
+  add(user: string): unknown
+  has(user: string): boolean | Promise<boolean>
 }
 
 /** For one node. It forgets everything when the process ends. */
 export function inMemory(store: Store = new MemoryStore()): SessionBackend {
-  return { store, live: undefined, channel: localChannel(), close: () => undefined }
+  return { store, live: undefined, channel: localChannel(), banned: new Set(), close: () => undefined }
 }
 
 /** For any number of nodes, which hear of each other's logouts at once. */
@@ -41,6 +48,10 @@ export async function onRedis(url: string, prefix = 'ws-session-bridge-demo:'): 
     // A second is long for a Redis next door, and the page need not wait longer for its 503.
     live: redisLiveStore(store, { timeoutMs: 1_000 }),
     channel: await redisChannel(client, subscriber, `${prefix}nodes`),
+    banned: {
+      add: (user) => client.sAdd(`${prefix}banned`, user),
+      has: async (user) => (await client.sIsMember(`${prefix}banned`, user)) === 1,
+    },
     close() {
       subscriber.destroy()
       client.destroy()

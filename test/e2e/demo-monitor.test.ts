@@ -64,8 +64,18 @@ describe.each(places)('the demo, on $name,', ({ start }) => {
     for (const tab of [first, third]) await tab.getByText('Socket closed: 4401 destroyed').waitFor()
     await connected(admin, 'Root')
 
+    // A ban holds: the next handshake is refused, too.
+    await login(first, 'Ada')
+    await card('Ada').getByRole('button', { name: 'Ban the user' }).click()
+    await first.getByText('4403 forbidden').first().waitFor()
+    await first.getByRole('button', { name: 'Connect now' }).click()
+    await expect.poll(() => [...here.refusals, ...there.refusals].map(({ reason }) => reason)).toContain('forbidden')
+    await admin.getByText(/everywhere\.connections\(\) has found \d+ connections? of 1 user/).waitFor()
+
     await admin.locator('.chart', { hasText: 'ended' }).getByText('destroyed').waitFor()
-    expect([...root.complaints, ...ada.complaints, ...eve.complaints]).toEqual([])
+    // The browser's own words about the refused handshake of the banned user.
+    const complaints = [...root.complaints, ...ada.complaints, ...eve.complaints]
+    expect(complaints.filter((complaint) => !complaint.includes('response code: 403'))).toEqual([])
   })
 
   it('closes the monitor with 4403 when the role is lost, and only that', async () => {
