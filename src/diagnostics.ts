@@ -1,5 +1,5 @@
 /*
- * What is going on, on channels of `node:diagnostics_channel`, for tools that know the process and not the bridge.
+ * The bridge's events on channels of `node:diagnostics_channel`, for tools that know the process but not the bridge.
  */
 import { channel, type Channel } from 'node:diagnostics_channel'
 import type { IncomingMessage } from 'node:http'

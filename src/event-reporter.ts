@@ -1,5 +1,5 @@
 /*
- * The bridge's events and figures.
+ * The bridge's events and statistics.
  */
 import { EventEmitter } from 'node:events'
 import type { IncomingMessage } from 'node:http'

@@ -1,5 +1,5 @@
 /*
- * The table of contents: which stage gets what from which.
+ * `createSessionBridge`, the composition root: which part gets what from which.
  */
 import { EventEmitter } from 'node:events'
 import type { IncomingMessage } from 'node:http'

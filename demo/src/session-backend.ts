@@ -45,7 +45,7 @@ export async function onRedis(url: string, prefix = 'ws-session-bridge-demo:'): 
   const store = new RedisStore({ client, prefix: `${prefix}session:` })
   return {
     store,
-    // A second is long for a Redis next door, and the page need not wait longer for its 503.
+    // A second is long for a local Redis, and the page need not wait longer for its 503.
     live: redisLiveStore(store, { timeoutMs: 1_000 }),
     channel: await redisChannel(client, subscriber, `${prefix}nodes`),
     banned: {

@@ -1,5 +1,5 @@
 /*
- * What the floors tell the bridge of their doings, for its events and its statistics.
+ * What happens to requests, connections and sessions, as the other layers report it for events and statistics.
  */
 import type { IncomingMessage } from 'node:http'
 
@@ -40,7 +40,7 @@ export type FaultKind =
   /** A method of a bound connection threw or rejected. */
   | 'bound-connection'
 
-/** Where the stages report to. None of these throws. */
+/** Receives what happens. None of its methods throws. */
 export interface EventSink {
   accepted(context: SessionContext | undefined, ws: WebSocket | undefined): void
   refused(refusal: Refusal, request: IncomingMessage): void

@@ -18,7 +18,7 @@ export function guardSocket(socket: IoSocket, connection: Connection): void {
   // A recovered one has the ID that it had.
   if (socket.recovered !== true && socket.pid !== undefined) socket.pid = markedPid(socket.pid, connection.context)
   keepContext(socket, connection.context)
-  shutGateAtEnd(socket, connection)
+  muteAtEnd(socket, connection)
 }
 
 /* Some replace the whole `socket.data`: the context is on what they put in its place. */
@@ -42,10 +42,10 @@ function withContext(data: unknown, context: SessionContext | undefined): unknow
 }
 
 /*
- * A packet passes four doors between the decoder and the listeners, three of them a tick or a user's middleware apart: the
+ * A packet passes four checks between the decoder and the listeners, three of them a tick or a user's middleware apart: the
  * session may end before any of them. The last one is `connected`: Socket.IO looks at it right before it calls a listener.
  */
-function shutGateAtEnd(socket: IoSocket, connection: Connection): void {
+function muteAtEnd(socket: IoSocket, connection: Connection): void {
   const onPacket = socket._onpacket.bind(socket)
   const onClose = socket._onclose.bind(socket)
   const use = socket.use.bind(socket)

@@ -1,5 +1,5 @@
 /*
- * A session as express-session would have made it for a visitor.
+ * A session as express-session makes it for a visitor.
  */
 import { randomBytes } from 'node:crypto'
 import { IncomingMessage } from 'node:http'
@@ -31,7 +31,10 @@ export function newSession(data: TestSessionData, settings: CookieSettings, own:
   const options = { ...(typeof settings === 'function' ? settings(aRequest()) : settings), ...own }
   // As express-session resolves it for a request that is not encrypted.
   if (options.secure === 'auto') options.secure = false
-  return { ...data, cookie: new (Cookie as new (options: CookieOptions) => Cookie)(options) }
+  const cookie = new (Cookie as new (options: CookieOptions) => Cookie)(options)
+  // Cookie works it out from the date again, and where the system's time has moved on meanwhile it is a millisecond short.
+  if (typeof options.maxAge === 'number') cookie.originalMaxAge = options.maxAge
+  return { ...data, cookie }
 }
 
 /* A function of the request is asked about one that says nothing. */

@@ -13,7 +13,7 @@ describe('a permission that changes', () => {
     expect(second.context.ended).toBeUndefined()
     expect((await upgrade(ada)).refusal?.reason).toBe('forbidden')
 
-    // The session is still there: given back, it opens the door again.
+    // The session is still there: given back, the role lets it in again.
     await setRole(bridge, [first.context.sessionID], 'staff')
     expect((await upgrade(ada)).refusal).toBeUndefined()
   })

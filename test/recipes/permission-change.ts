@@ -2,7 +2,7 @@
 // #region docs
 import { SessionEndedError, type Authorize, type SessionBridge } from 'ws-session-bridge'
 
-/** For the option `authorize`: asked at the door, and again whenever the session changes. */
+/** For the option `authorize`: called at the handshake, and again whenever the session changes. */
 export const isStaff: Authorize = ({ role }) => role === 'staff'
 
 /** Sockets that `isStaff` says no to by now are closed with 4403, on every node. */

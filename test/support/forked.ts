@@ -25,11 +25,8 @@ export function compiled(...folders: readonly string[]): string {
     writeFileSync(target, outputText)
   }
   // A package of its own, so that its name leads to these sources, too.
-  const doors = { '.': './src/index.js', './*': './src/*.js' }
-  writeFileSync(
-    join(out, 'package.json'),
-    JSON.stringify({ name: 'ws-session-bridge', type: 'module', exports: doors }),
-  )
+  const exports = { '.': './src/index.js', './*': './src/*.js' }
+  writeFileSync(join(out, 'package.json'), JSON.stringify({ name: 'ws-session-bridge', type: 'module', exports }))
   return out
 }
 

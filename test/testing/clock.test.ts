@@ -1,6 +1,6 @@
 // what a session's time does to its sockets.
 import { WebSocket } from 'ws'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { startTestBridge } from './test-bridge.js'
 
 const minuteMs = 60_000
@@ -183,5 +183,17 @@ describe('the clock of a test bridge', () => {
   it.each([-1, NaN, Infinity, 0.5, '1000', undefined])('does not turn by %s', async (ms) => {
     const { clock } = await startTestBridge()
     await expect(clock.advance(ms as number)).rejects.toThrow(TypeError)
+  })
+})
+
+describe('a session from cookie()', () => {
+  it('lasts for all of its maxAge, although the system clock moves on while it is made', async () => {
+    const { cookie, bridge, clock } = await startTestBridge()
+    let now = Date.now()
+    vi.spyOn(Date, 'now').mockImplementation(() => (now += 1))
+    const ada = cookie({}, { maxAge: 60_000 })
+    vi.restoreAllMocks()
+    const snapshot = await bridge.load(bridge.readSessionID(ada)!)
+    expect(Date.parse(snapshot!.cookie.expires!) - clock.now()).toBe(60_000)
   })
 })

@@ -22,7 +22,7 @@ beforeAll(async () => {
   untouched = listenersOf(socket)
 })
 
-/** Nobody was let in, nothing is kept, and the door works. */
+/** No client was let in, nothing is kept, and the next handshake works. */
 async function expectNothingLeft({ app, cookie, gate, socket, closed, connected }: HeldHandshake): Promise<void> {
   expect(app.refusals).toEqual([{ reason: 'client-gone', status: 0 }])
   expect(app.bridge.stats()).toMatchObject({ pending: 0, sockets: 0, accepted: 0 })
