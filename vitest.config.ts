@@ -42,7 +42,13 @@ export default defineConfig({
     projects: [
       {
         extends: true,
-        test: { name: 'fast', include: ['test/**/*.test.ts'], exclude: slow, testTimeout: 10_000, hookTimeout: 10_000 },
+        test: {
+          name: 'fast',
+          include: ['test/**/*.test.ts'],
+          exclude: [...slow, 'test/matrix/**'],
+          testTimeout: 10_000,
+          hookTimeout: 10_000,
+        },
       },
       {
         extends: true,

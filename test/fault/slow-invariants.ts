@@ -63,6 +63,7 @@ export function checkRest(world: World): void {
     pending: 0,
     sockets: open.length,
     sessions: new Set(open.map(({ id }) => id)).size,
+    users: 0,
     accepted: world.members.length,
     ended: world.members.length - open.length,
     refused: world.refusals,

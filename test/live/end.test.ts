@@ -9,6 +9,11 @@ import { PlainConnection, record, rest, startBridge, stopClocks, until } from '.
 import { bindLoaded, ByHandLiveStore, stored } from './by-hand-live-store.js'
 import { connect, endOf } from './connected.js'
 
+/** So many objects, one in the other. */
+function nested(levels: number): object {
+  return levels === 0 ? {} : { inner: nested(levels - 1) }
+}
+
 describe('the end of a socket', () => {
   it.each<[SessionEnd['reason'], number, (app: Awaited<ReturnType<typeof start>>) => unknown]>([
     ['destroyed', 4401, ({ app, context }) => app.store.destroy(context.sessionID)],
@@ -146,12 +151,12 @@ describe('the end of a socket', () => {
     expect(live.gets).toEqual([])
   })
 
-  it('is that of a session which could not be checked where its record cannot be a session for too long', async () => {
+  it('is that of a session which could not be checked where its record is nested too deep for too long', async () => {
     const pass = stopClocks()
     const { store, bind, faults } = startBridge({ unverifiedMs: 20_000 })
     store.set('id', record({ user: 'ada' }))
     const { context } = await bind('id')
-    store.set('id', { cookie: null } as never)
+    store.set('id', record({ note: nested(300) as never }))
     await pass(19_000, 500)
     // It keeps its last snapshot until then, and the fault is told once.
     expect(context.session.user).toBe('ada')
@@ -161,12 +166,22 @@ describe('the end of a socket', () => {
     expect(context.ended).toEqual({ reason: 'unverified', code: 1013 })
   })
 
+  it('is that of a session which is gone where its record can be no session', async () => {
+    const { store, bind, faults } = startBridge()
+    store.set('id', record({ user: 'ada' }))
+    const { context } = await bind('id')
+    store.set('id', { cookie: null } as never)
+    await until(() => context.ended !== undefined)
+    expect(context.ended).toEqual({ reason: 'destroyed', code: 4401 })
+    expect(faults).toHaveLength(1)
+  })
+
   it('does not come where such a record is mended in time', async () => {
     const pass = stopClocks()
     const { store, bind } = startBridge({ unverifiedMs: 20_000 })
     store.set('id', record({ user: 'ada' }))
     const { context } = await bind('id')
-    store.set('id', { cookie: null } as never)
+    store.set('id', record({ note: nested(300) as never }))
     await pass(10_000, 500)
     store.set('id', record({ user: 'grace' }))
     await pass(30_000, 500)
