@@ -13,6 +13,7 @@ import { machineAndVersions } from './machine.js'
 import { asPage, type Figures } from './page.js'
 import { asText } from './table.js'
 import { authenticate } from './workloads/authenticate.js'
+import { channels } from './workloads/channels.js'
 import { coldStart } from './workloads/cold-start.js'
 import { growth } from './workloads/growth.js'
 import { handshake } from './workloads/handshake.js'
@@ -38,6 +39,7 @@ const workloads: readonly Workload[] = [
   revalidation,
   storm,
   updates,
+  channels,
   postgres,
   users,
 ]

@@ -8,12 +8,13 @@ import type { Store } from 'express-session'
 import { Redis } from 'ioredis'
 import pg from 'pg'
 import type { Channel, LiveStore } from 'ws-session-bridge'
+import { clusterChannel } from 'ws-session-bridge/cluster'
 import { postgresChannel, postgresLiveStore, postgresTrigger } from 'ws-session-bridge/postgres'
 import { redisChannel, redisLiveStore } from 'ws-session-bridge/redis'
 
 import { openRedisStore } from './redis-store.js'
 
-export type Sharing = 'redisLiveStore' | 'redisChannel' | 'postgresLiveStore' | 'postgresChannel'
+export type Sharing = 'redisLiveStore' | 'redisChannel' | 'postgresLiveStore' | 'postgresChannel' | 'clusterChannel'
 
 export interface SharedSettings {
   readonly sharing: Sharing
@@ -40,7 +41,7 @@ export async function openSharedStore({ sharing, url, name }: SharedSettings): P
     return { store: new RedisStore({ client, prefix: name }), channel: redisChannel(client, { name }) }
   }
   const { store } = await openRedisStore(url, name)
-  return { store, live: redisLiveStore(store) }
+  return sharing === 'redisLiveStore' ? { store, live: redisLiveStore(store) } : { store, channel: clusterChannel() }
 }
 
 function openPostgres(sharing: Sharing, url: string, tableName: string): SharedStore {
