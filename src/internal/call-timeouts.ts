@@ -47,7 +47,7 @@ export class CallTimeouts {
           resolve(answer)
         }, fail)
       } catch (error) {
-        // A LiveStore of somebody else's may throw where it should reject.
+        // A LiveStore of the app's own may throw where it should reject.
         fail(error)
       }
     })

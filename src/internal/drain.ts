@@ -58,7 +58,9 @@ export class Drain<T extends object> {
 
   #remove(closing: ClosingItem<T>): void {
     this.#closing.delete(closing.item)
-    if (this.#closing.size === 0) for (const resolve of this.#onEmpty.splice(0)) resolve()
+    if (this.#closing.size > 0) return
+    this.#deadlines.dispose()
+    for (const resolve of this.#onEmpty.splice(0)) resolve()
   }
 }
 

@@ -1,5 +1,5 @@
 /*
- * A call of somebody else's function whose answer nobody waits for.
+ * A call of a foreign function whose result is not waited for.
  */
 import { isThenable } from './is-thenable.js'
 

@@ -1,5 +1,5 @@
 /*
- * What is wrong with options, whoever takes them.
+ * Checks of options that more than one entry point needs.
  */
 import { longestTimerMs } from './clock.js'
 

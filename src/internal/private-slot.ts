@@ -1,5 +1,5 @@
 /*
- * What hangs on an object of somebody else's, and nobody but its owner can see.
+ * A value on a foreign object that only the owner of the slot can see.
  */
 
 /** A constructor that gives back what it is given: a class that extends it puts its private field on that. */

@@ -3,7 +3,7 @@
  */
 import { warnOfFailure } from './warn-of-failure.js'
 
-/** Something with a place in a TimeoutQueue. The queue owns these fields. */
+/** An item of a TimeoutQueue. The queue owns these fields. */
 export interface TimeoutNode {
   previous: TimeoutNode | undefined
   next: TimeoutNode | undefined

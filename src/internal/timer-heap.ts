@@ -12,16 +12,16 @@ export interface Due {
   heapIndex: number
 }
 
-/** The longest that the timer sleeps, in ms: somebody may set the clock meanwhile, or the whole machine may sleep. */
+/** The longest that the timer sleeps, in ms: the clock may be set meanwhile, or the machine may sleep. */
 const longestMs = 30_000
 
 /** By how much the time of day may run ahead of the timers', or behind, before that counts as set, in ms. */
 const driftMs = 1_000
 
 /** How many are looked at before others get their turn. */
-const sliceSize = 100
+const batchSize = 100
 
-/** An indexed binary heap: what is taken out is gone at once, so that a session that ended is kept by nothing. */
+/** An indexed binary heap: a removed item is gone at once, so nothing keeps a session that has ended. */
 export class TimerHeap<T extends Due> {
   readonly #heap: T[] = []
   readonly #onDue: (item: T) => void
@@ -82,7 +82,7 @@ export class TimerHeap<T extends Due> {
     const now = this.#clock.now()
     // These are times of a clock that has been set: all are looked at now, and get new ones. Equal times keep the heap a heap.
     if (this.#isClockSet()) for (const item of this.#heap) item.dueAt = now
-    for (let done = 0; done < sliceSize; done += 1) {
+    for (let done = 0; done < batchSize; done += 1) {
       const first = this.#heap[0]
       if (first === undefined || first.dueAt > now) break
       this.remove(first)
@@ -93,7 +93,7 @@ export class TimerHeap<T extends Due> {
         warnOfFailure('A scheduled check', error)
       }
     }
-    // Those that are left of this time get their turn after whoever else waits for one.
+    // Those that are left of this time get their turn after the other work of the event loop.
     this.#arm()
   }
 
@@ -132,7 +132,7 @@ export class TimerHeap<T extends Due> {
   }
 }
 
-/* Timers run by another clock than the time of day, and nobody sets that one. */
+/* Timers run by another clock than the time of day, which is never set. */
 function skewOf(clock: Clock): number {
   return clock.now() - clock.elapsed()
 }

@@ -1,5 +1,5 @@
 /*
- * The last resort for an exception in code that nobody calls: a timer's, a callback's.
+ * The last resort for an exception in a timer or a callback, which has no caller to throw to.
  */
 
 /** Emits a process warning. The error's message stays out of it, because it may hold a session ID. */

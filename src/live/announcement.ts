@@ -1,5 +1,5 @@
 /*
- * A change of a session while its connections are being told of it, slice by slice.
+ * A change of a session while its connections are being told of it, batch by batch.
  */
 import type { SessionSnapshot } from '../store/snapshot.js'
 import type { Context } from './session-context.js'

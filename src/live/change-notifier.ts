@@ -47,7 +47,7 @@ export class ChangeNotifier {
     })
   }
 
-  /** Stops the timer: nobody waits for an answer any longer. */
+  /** Stops the timer: no answer is waited for any longer. */
   dispose(): void {
     this.#questions.dispose()
   }
@@ -158,7 +158,7 @@ export class ChangeNotifier {
     reports.fault('authorize', error)
     const { reauthorization } = live
     if (reauthorization?.has(context) !== true) return
-    // It has closed, and nobody asks about it again.
+    // It has closed, and is not asked about again.
     if (context.ended !== undefined) {
       closer.dropClosed(live, context)
       return this.#settle(live)

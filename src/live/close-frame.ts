@@ -1,5 +1,5 @@
 /*
- * What may stand in a close frame (RFC 6455, sections 5.5.1 and 7.4).
+ * What a close frame may hold (RFC 6455, sections 5.5.1 and 7.4).
  */
 
 /** A user's close code and reason. */

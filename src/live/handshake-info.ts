@@ -13,6 +13,6 @@ export interface HandshakeInfo {
    * latest when the client closes its side; after a reset it may be undefined, as `socket.remoteAddress` is.
    */
   readonly remoteAddress: string | undefined
-  /** When the request was judged, in ms since the epoch. */
+  /** When the request was authenticated, in ms since the epoch. */
   readonly at: number
 }

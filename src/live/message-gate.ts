@@ -36,7 +36,7 @@ export class WebSocketGate implements MessageGate {
   #state: 'open' | 'held' | 'delivering' | 'dropped' = 'open'
   readonly #messages: unknown[][] = []
   #close: unknown[] | undefined
-  /** The socket's own `emit`, if somebody has wrapped it. */
+  /** The socket's own `emit`, if another library has wrapped it. */
   #wrapped: Emit | undefined
   #emit: Emit | undefined
   /** Whether the socket should be paused, as its user has it. */
@@ -100,14 +100,14 @@ export class WebSocketGate implements MessageGate {
     defineOn(ws, 'emit', this.#emit)
     this.#isPausedByUser = ws.isPaused
     setPaused(ws, true)
-    // Whoever wants to read on, a stream for instance, waits for the release.
+    // A caller that wants to read on, for instance a stream, waits for the release.
     defineOn(ws, 'pause', () => (this.#isPausedByUser = true))
     defineOn(ws, 'resume', () => (this.#isPausedByUser = false))
   }
 
   #uninstall(): void {
     const ws = this.#ws
-    // If somebody has wrapped it since, it stays beneath, and passes everything on.
+    // If another library has wrapped it since, it stays below that, and passes everything on.
     if (ownEmitOf(ws) === this.#emit) {
       if (this.#wrapped === undefined) Reflect.deleteProperty(ws, 'emit')
       else defineOn(ws, 'emit', this.#wrapped)
@@ -161,7 +161,7 @@ export class WebSocketGate implements MessageGate {
  * ws delivers what still arrives until the client answers the close frame, the rest of a burst included.
  */
 export function muteMessages(ws: WebSocket): void {
-  // Somebody may have wrapped this socket's own `emit`, and goes on hearing the rest.
+  // Another library may have wrapped this socket's `emit`, and goes on hearing all other events.
   const own = ownEmitOf(ws)
   if (own === emitAllButMessages) return
   defineOn(ws, 'emit', own === undefined ? emitAllButMessages : withoutMessages(own))

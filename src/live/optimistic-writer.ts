@@ -1,5 +1,5 @@
 /*
- * Atomic updates: read, change a draft, write only if nobody wrote in between, else again.
+ * Atomic updates: read, change a draft, write only if the record is unchanged, else start again.
  */
 import type { SessionData } from 'express-session'
 
@@ -90,7 +90,7 @@ export class OptimisticWriter {
     let current = held ?? (await this.#store.get(sessionID))
     let isFresh = held === undefined
     for (;;) {
-      // Nobody waits for it any longer, so what it says is not told.
+      // No caller waits for it any longer, so the result does not matter.
       if (write.isOver) return 'gone'
       if (current === undefined) return 'gone'
       const snapshot = usableSnapshotOf(current)

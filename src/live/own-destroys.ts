@@ -14,7 +14,7 @@ import type { Registry } from './registry.js'
 import type { Revalidator } from './revalidator.js'
 import type { SessionHolds } from './session-holds.js'
 
-/** How long a removal is remembered, in ms: for contexts that `authenticate()` has made and nobody has bound yet. */
+/** How long a removal is remembered, in ms: for contexts of `authenticate()` that are not bound yet. */
 const rememberedMs = 60_000
 
 /** What these work with. */

@@ -1,5 +1,5 @@
 /*
- * A check of every session from time to time, for changes that nobody reported.
+ * A check of every session from time to time, for changes that were not reported.
  */
 import type { Clock } from '../internal/clock.js'
 import type { LiveSession } from './live-session.js'

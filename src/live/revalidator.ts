@@ -79,13 +79,13 @@ export class Revalidator implements AuthorizeListener {
   /**
    * What this process has just written: nothing that was read before counts any longer.
    *
-   * @param readsBegun how many reads had begun when the write did; undefined if nobody had the session then
+   * @param readsBegun how many reads had begun when the write did; undefined if it was not watched then
    */
   written(live: LiveSession, stored: StoredSession, readsBegun: number | undefined): void {
     const wasReadMeanwhile = live.isChecking || live.readsBegun !== readsBegun
-    // The session was there, whatever date is known of it: somebody may have put that off, and the write knows nothing of it.
+    // The session was there, whatever date is known of it: a touch may have moved the date, and the write does not say so.
     this.#apply(live, stored, live.beginRead(), -Infinity)
-    // Somebody may have written after it, and have been read before it was answered.
+    // Another write may have come after it, and have been read before this one was answered.
     if (wasReadMeanwhile) this.check(live)
   }
 
@@ -160,7 +160,7 @@ export class Revalidator implements AuthorizeListener {
 
   #apply(live: LiveSession, stored: StoredSession | undefined, read: number, begunAt: number): ReadResult {
     const { clock, holds, registry, users } = this.#deps
-    // "Gone" is final, whatever another read has found: nobody stays connected on a doubt.
+    // "Gone" is final, whatever another read has found: a doubt keeps no connection open.
     if (stored === undefined) {
       trace?.session(live.sessionID, 'is not in the store')
       this.gone(live)

@@ -19,11 +19,11 @@ import type { Mutate } from './optimistic-writer.js'
 export type { HandshakeInfo }
 
 /**
- * The session of one connection. Inspecting or serialising it shows a hash in place of the session ID.
+ * The session of one connection. Inspecting or serializing it shows a hash in place of the session ID.
  *
  * What reads or writes the store rejects with {@link StoreUnavailableError} when it cannot, and with
  * {@link SessionEndedError} when the session is gone. After `closed`, `disconnected` and `shutdown` it still works, while
- * the session exists and until `bridge.close()` resolves: people write "last seen" in a close handler.
+ * the session exists and until `bridge.close()` resolves: a close handler may write "last seen".
  */
 export interface SessionContext extends EventEmitter<SessionContextEvents> {
   /** The verified session ID. A credential: keep it out of logs, answers and messages. */
@@ -51,7 +51,7 @@ export interface SessionContext extends EventEmitter<SessionContextEvents> {
    */
   refresh(): Promise<SessionSnapshot>
   /**
-   * Reads, changes, and writes back only if nobody wrote in between; else again with what is there by then.
+   * Reads, changes, and writes back only if the record is unchanged; else again with what is there by then.
    *
    * `mutate` is synchronous and may run several times. If it returns a thenable: TypeError, nothing written. If it throws:
    * that error, nothing written. Never brings a destroyed session back.
@@ -120,11 +120,11 @@ export interface FoundSession extends SessionSource {
 
 /*
  * EventEmitter without what its constructor makes: most contexts are never listened to, and its table of listeners is a
- * quarter of a kilobyte. Its methods make the table when a first listener comes, as they do for whoever inherits from it by
+ * quarter of a kilobyte. Its methods make the table when a first listener comes, as they do for a class that inherits from it by
  * `util.inherits` and never calls the constructor.
  *
- * Rejections are captured: "last seen" in an async listener of 'end' rejects after a logout, and nobody should have to catch
- * that to keep the process alive.
+ * Rejections are captured: "last seen" in an async listener of 'end' rejects after a logout, and an app should not have
+ * to catch that to keep the process alive.
  */
 const LazyEventEmitter = function () {
   // Nothing yet.
@@ -133,7 +133,7 @@ LazyEventEmitter.prototype = Object.assign(new EventEmitter({ captureRejections:
 
 /** The context behind the public interface. It holds no request: a Session would, and with it kilobytes for each socket. */
 export class Context extends LazyEventEmitter<SessionContextEvents> implements SessionContext {
-  /** Its place among the contexts of its session. */
+  /** Its index among the connections of its session. */
   slot = -1
 
   readonly #kind: ContextKind

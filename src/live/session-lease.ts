@@ -34,7 +34,7 @@ export class SessionLease {
   }
 
   /**
-   * Takes a place of the session, and watches it from now on. Undefined after the release, when nobody waits for the answer, and
+   * Takes a place of the session, and watches it from now on. Undefined after the release, when no caller waits for the answer, and
    * for a lease that does not watch.
    *
    * @throws what the LiveStore's `watch` throws.

@@ -35,7 +35,7 @@ export interface SessionOperationsDependencies {
 /** All of them reject with {@link StoreUnavailableError} when the store fails, and once the bridge is closed. */
 export class SessionOperations implements SessionActions {
   readonly #deps: SessionOperationsDependencies
-  /** Reads and touches that somebody waits for. */
+  /** Reads and touches whose callers wait. */
   readonly #underWay = new Set<Promise<unknown>>()
   #closed = false
 
@@ -169,7 +169,7 @@ export class SessionOperations implements SessionActions {
 
   async #done(): Promise<void> {
     await this.#deps.writer.idle()
-    // Not for checks: one that hangs would hold up the end, and nobody waits for its answer.
+    // Not for checks: one that hangs would hold up the end, and no caller waits for its answer.
     await Promise.allSettled(this.#underWay)
   }
 

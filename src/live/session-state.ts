@@ -19,12 +19,12 @@ export class SessionVersion {
     return this.#version
   }
 
-  /** Something was heard: whoever has read before reads again. */
+  /** Something was heard: a caller that has read before reads again. */
   outdate(): void {
     this.#version += 1
   }
 
-  /** The session was found to be gone: whoever has read before lets nobody in. */
+  /** The session was found to be gone: a handshake that has read before is refused. */
   outdateByRemoval(): void {
     this.#version += 1
     this.#removedAtVersion = this.#version
@@ -64,7 +64,7 @@ export class SessionReads extends SessionVersion {
 }
 
 /**
- * One check at a time, and one more if somebody asks meanwhile: what they ask about may have come after the read.
+ * One check at a time, and one more if another is requested meanwhile: its reason may have come after the read.
  *
  * Invariant: `asked-again` only while a check is running, so no request is lost and no two checks run at once.
  */
@@ -82,14 +82,14 @@ export class SessionChecks extends SessionReads {
     return isIdle
   }
 
-  /** True: somebody asked meanwhile, and the check goes on. */
+  /** True: another check was requested meanwhile, and the check goes on. */
   finishCheck(): boolean {
     const isAskedAgain = this.#check === 'asked-again'
     this.#check = isAskedAgain ? 'running' : 'idle'
     return isAskedAgain
   }
 
-  /** Nobody is interested any longer. */
+  /** The session has no connections any longer. */
   abandonCheck(): void {
     this.#check = 'idle'
   }

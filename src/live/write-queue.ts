@@ -31,7 +31,7 @@ export class Write implements TimeoutNode {
     this.reject = reject
   }
 
-  /** Nobody waits for it any longer: it makes no more calls. */
+  /** Its caller has its answer: it makes no further calls. */
   get isOver(): boolean {
     return this.#isOver
   }

@@ -3,6 +3,7 @@
  */
 import { WebSocketServer, type WebSocket } from 'ws'
 
+import { Drain } from '../internal/drain.js'
 import { assertWs } from '../internal/installed-version.js'
 import { ignoreErrors } from '../live/connection.js'
 import { CloseCode, type Refusal } from '../refusals.js'
@@ -29,8 +30,9 @@ export class CloseRefusals {
    * refused client may send.
    */
   readonly #server: WebSocketServer
-  readonly #closing = new Set<WebSocket>()
-  #onGone: (() => void) | undefined
+  readonly #closing = new Drain<WebSocket>(graceMs, (ws) => {
+    ws.terminate()
+  })
 
   /** @throws {TypeError} for a ws that is too old. */
   constructor() {
@@ -54,20 +56,15 @@ export class CloseRefusals {
 
   /** Resolves when none is left. */
   async gone(): Promise<void> {
-    if (this.#closing.size === 0) return
-    await new Promise<void>((resolve) => (this.#onGone = resolve))
+    await this.#closing.empty()
+    this.#closing.dispose()
   }
 
   #close(ws: WebSocket, [code, reason]: readonly [number, string]): void {
     this.#closing.add(ws)
-    const forced = setTimeout(() => {
-      ws.terminate()
-    }, graceMs).unref()
     ignoreErrors(ws)
     ws.once('close', () => {
-      clearTimeout(forced)
-      this.#closing.delete(ws)
-      if (this.#closing.size === 0) this.#onGone?.()
+      this.#closing.closed(ws)
     })
     ws.close(code, reason)
   }

@@ -4,6 +4,7 @@
 import { STATUS_CODES } from 'node:http'
 import type { Duplex } from 'node:stream'
 
+import { Drain } from '../internal/drain.js'
 import type { Refusal, RefusalReason } from '../refusals.js'
 import { surviveErrors } from './survive-errors.js'
 import { webSocketVersion } from './well-formed.js'
@@ -19,8 +20,7 @@ const extraHeaders: Partial<Record<RefusalReason, string>> = {
 
 /** Sockets that were refused and have not gone yet. */
 export class StatusRefusals {
-  readonly #lingering = new Set<Duplex>()
-  #drained: (() => void) | undefined
+  readonly #lingering = new Drain<Duplex>(lingerMs, (socket) => socket.destroy())
 
   /** Answers and sees the socket off: end, drain what still comes, destroy on the client's FIN, forced after a second. */
   refuse(socket: Duplex, refusal: Refusal): void {
@@ -30,12 +30,10 @@ export class StatusRefusals {
       return
     }
     this.#lingering.add(socket)
-    const forced = setTimeout(() => socket.destroy(), lingerMs).unref()
     socket
       .once('end', () => socket.destroy())
       .once('close', () => {
-        clearTimeout(forced)
-        this.#leave(socket)
+        this.#lingering.closed(socket)
       })
     socket.end(answerTo(refusal))
     // Destroying with unread bytes resets the connection, and the reset may overtake the answer.
@@ -44,13 +42,8 @@ export class StatusRefusals {
 
   /** Resolves when none is left. */
   async gone(): Promise<void> {
-    if (this.#lingering.size === 0) return
-    await new Promise<void>((resolve) => (this.#drained = resolve))
-  }
-
-  #leave(socket: Duplex): void {
-    this.#lingering.delete(socket)
-    if (this.#lingering.size === 0) this.#drained?.()
+    await this.#lingering.empty()
+    this.#lingering.dispose()
   }
 }
 
