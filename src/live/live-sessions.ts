@@ -330,7 +330,8 @@ export class LiveSessions implements RegistryListener {
       this.#reauthorizeTimes.begin(live)
       this.#revalidator.changes.ask(live, live.contexts())
     }
-    const isExpiryDue = live.failure === undefined && live.expiresAt <= this.#options.clock.now()
+    const isPast = !live.expiryUnreliable && live.expiresAt <= this.#options.clock.now()
+    const isExpiryDue = isPast && live.failure === undefined
     if (isExpiryDue) this.#holds.needsRead(live)
     this.#keepAlive.tick(live)
     // Nothing was due but the question, and that needs no read.

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { MemoryStore } from 'express-session'
 import { describe, expect, it, vi } from 'vitest'
 import { createWebSocketStream, type WebSocket } from 'ws'
-import type { Authorize, SessionEnd } from 'ws-session-bridge'
+import type { Authorize, SessionBridgeOptions, SessionEnd } from 'ws-session-bridge'
 import { startApp, type AppOptions } from '../support/app.js'
 import { open } from '../support/client.js'
 import { createGate, gatedStore, type Gate } from '../support/gate.js'
@@ -218,10 +218,10 @@ describe('an older yes of authorize', () => {
 })
 
 describe('between an expiry that has passed and the word of the store, a message', () => {
-  async function startExpiring() {
+  async function startExpiring(options: Partial<SessionBridgeOptions> = {}) {
     const pass = stopClocks()
     const data = new Map<string, Kept>()
-    const parts = startBridge({ store: new TtlStore(data), keepAlive: 'never', revalidateMs: 1_000_000 })
+    const parts = startBridge({ store: new TtlStore(data), keepAlive: 'never', revalidateMs: 1_000_000, ...options })
     parts.store.set('id', record({}, 20_000))
     const calls: string[] = []
     const connection = Object.assign(new PlainConnection(), {
@@ -241,6 +241,17 @@ describe('between an expiry that has passed and the word of the store, a message
     data.get('id')!.expiresAt = Date.now() + 60_000
     await pass(20_000)
     expect(calls.slice(0, 2)).toEqual(['hold', 'release'])
+    expect(context.ended).toBeUndefined()
+  })
+
+  it('is not held again and again for a date that the store has shown to say nothing', async () => {
+    const { data, pass, calls, context } = await startExpiring({ authorize: () => true, reauthorizeMs: 10_000 })
+    // As connect-redis has it without a LiveStore: a touch moves the store's expiry and leaves the record's date behind.
+    data.get('id')!.expiresAt = Infinity
+    await pass(25_000)
+    calls.length = 0
+    await pass(60_000)
+    expect(calls).not.toContain('hold')
     expect(context.ended).toBeUndefined()
   })
 
