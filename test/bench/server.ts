@@ -25,6 +25,8 @@ export interface ServerSettings {
   /** A store that several processes share. */
   readonly shared?: SharedSettings | undefined
   readonly bridge?: ServingOptions['bridge']
+  /** The session's `user` says whose it is. */
+  readonly identify?: boolean | undefined
   readonly rolling?: boolean
   readonly reading?: Reading
   /** How many sessions its store has from the start, where it is in memory. */
@@ -57,6 +59,8 @@ export interface ServerCalls {
   stats: () => SessionBridgeStats | undefined
   /** Logs sessions out one after another; resolves to when each was begun. */
   logoutEach: (range: Range) => Promise<Moment[]>
+  /** `everywhere.disconnect({ user })`, one user after another; resolves to when each was begun. */
+  disconnectUsers: (range: Range) => Promise<Moment[]>
   /** As express-session does at a login: the session before goes, a new one is written. */
   logins: (how: { readonly perSecond: number; readonly seconds: number }) => Promise<void>
   /** `bridge.update`, so often, 16 at once, each adding 1 to the next of these sessions. */
@@ -86,6 +90,7 @@ const { server, bridge } = serve({
   bridge: {
     ...settings.bridge,
     ...(channel && { channel }),
+    ...(settings.identify && { identify: ({ user }) => user }),
   },
 })
 const sockets = new Set<Socket>()
@@ -135,6 +140,12 @@ answer({
     }),
   stats: () => bridge?.stats(),
   logoutEach: (range: Range) => eachTimed(range, (index) => destroySession(store, index)),
+  disconnectUsers: (range: Range) =>
+    eachTimed(range, async (index) => {
+      const result = await bridge?.everywhere.disconnect({ user: userOf(index) })
+      if (result?.count !== 1 || !result.complete)
+        throw new Error(`Closed ${String(result?.count)} connections, not 1.`)
+    }),
   logins: ({ perSecond, seconds }: { perSecond: number; seconds: number }) =>
     pace(perSecond, perSecond * seconds, async (count) => {
       await destroySession(store, 10_000_000 + count)

@@ -46,11 +46,15 @@ export async function openSharedStore({ sharing, url, name }: SharedSettings): P
 
 function openPostgres(sharing: Sharing, url: string, tableName: string): SharedStore {
   const pool = new pg.Pool({ connectionString: url, max: 4 })
+  // The run ends its server before this process.
+  pool.on('error', () => undefined)
   const PgStore = connectPgSimple(session)
   const store = new PgStore({ pool, tableName, pruneSessionInterval: false })
   const newClient = (): pg.Client => new pg.Client(url)
-  if (sharing === 'postgresLiveStore') return { store, live: postgresLiveStore(pool, { newClient, tableName }) }
-  return { store, channel: postgresChannel(newClient, { name: tableName }) }
+  // What is told on it is only `everywhere` where the LiveStore hears of every change by itself.
+  const channel = postgresChannel(newClient, { name: tableName })
+  if (sharing === 'postgresChannel') return { store, channel }
+  return { store, channel, live: postgresLiveStore(pool, { newClient, tableName }) }
 }
 
 /** The table, with the trigger that only `postgresLiveStore` needs. */

@@ -1,5 +1,5 @@
 /*
- * How soon a process closes the sockets of a session that another process has ended, and what it pays for the logins there.
+ * How soon a process closes the sockets of a session or a user that another process has ended, and what it pays for the logins there.
  */
 import { randomUUID } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -17,7 +17,7 @@ import type { Aim, Row } from '../table.js'
 const named: Record<Sharing, string> = {
   redisLiveStore: 'redisLiveStore',
   redisChannel: 'redisChannel, connect-redis 8 on ioredis',
-  postgresLiveStore: 'postgresLiveStore',
+  postgresLiveStore: 'postgresLiveStore, with postgresChannel',
   postgresChannel: 'postgresChannel, connect-pg-simple',
   clusterChannel: 'clusterChannel, connect-redis 9',
 }
@@ -35,11 +35,13 @@ export const channels: Workload = {
     const sockets = bench.sized(3_000, 600)
     const each = bench.sized(500, 100)
     const logouts: Row[] = []
+    const users: Row[] = []
     const logins: Row[] = []
     for (const sharing of Object.keys(named) as Sharing[]) {
       bench.stage(`channels, ${named[sharing]}`)
       const pair = await startPair(bench, sharing, sockets)
-      logouts.push(await logoutLatency(named[sharing], pair, { first: 0, count: each }))
+      logouts.push(await latency(named[sharing], pair, 'logoutEach', { first: 0, count: each }))
+      users.push(await latency(named[sharing], pair, 'disconnectUsers', { first: each, count: each }))
       logins.push(await hearLogins(bench, named[sharing], pair))
       await Promise.all([pair.near.end(), pair.far.end(), pair.clients.end()])
     }
@@ -55,7 +57,15 @@ export const channels: Workload = {
     })
     bench.add({
       workload,
-      title: `1,000 logins a second on one process: what another one pays, with ${sockets - each} sockets`,
+      title: `everywhere.disconnect({ user }) by a process without that user, ${sockets} sockets of as many users`,
+      columns,
+      rows: users,
+      aims: users.map((row) => p99Aim(row, 50)),
+      note: 'From before the call until the client has the close frame.',
+    })
+    bench.add({
+      workload,
+      title: `1,000 logins a second on one process: what another one pays, with ${sockets - 2 * each} sockets`,
       columns: [{ name: 'CPU, % of a core', digits: 2 }],
       rows: logins,
       aims: logins.map(({ name, values: [percent = NaN] }) => ({ what: name, atMost: 5, got: percent })),
@@ -68,11 +78,11 @@ async function startPair(bench: Bench, sharing: Sharing, sockets: number): Promi
   const url = await (isOnPostgres(sharing) ? bench.postgresUrl() : bench.redisUrl())
   const shared: SharedSettings = { sharing, url, name: `bench_${randomUUID().slice(0, 8)}` }
   await createTable(shared)
-  const settings: ServerSettings = { kind: 'bridge', sessions: 0, shared }
+  const settings: ServerSettings = { kind: 'bridge', sessions: 0, shared, identify: true }
   if (sharing === 'clusterChannel') clusterChannel.relay()
   const startNode = sharing === 'clusterChannel' ? startWorker<ServerCalls> : start<ServerCalls>
   const [near, far] = await Promise.all([startNode('server.js', settings), startNode('server.js', settings)])
-  await near.call('refill', { first: 0, count: sockets })
+  await near.call('refillUsers', { first: 0, count: sockets })
   const clients = await start<ClientCalls>('clients.js', { port: await near.call('port', undefined) })
   await clients.call('open', { first: 0, count: sockets })
   // Until the processes know of each other.
@@ -80,9 +90,14 @@ async function startPair(bench: Bench, sharing: Sharing, sockets: number): Promi
   return { near, far, clients }
 }
 
-async function logoutLatency(name: string, { far, clients }: Pair, range: Range): Promise<Row> {
+async function latency(
+  name: string,
+  { far, clients }: Pair,
+  call: 'logoutEach' | 'disconnectUsers',
+  range: Range,
+): Promise<Row> {
   await clients.call('listen', { count: range.count })
-  const begun = new Map<number, number>(await far.call('logoutEach', range))
+  const begun = new Map<number, number>(await far.call(call, range))
   const closed: Moment[] = await clients.call('closed', undefined)
   const late = closed.map(([index, at]) => at - (begun.get(index) ?? NaN))
   return { name, values: [quantile(late, 0.5), quantile(late, 0.99), quantile(late, 1)] }

@@ -9,7 +9,7 @@ import { createSessionBridge, type BoundConnection, type SessionBridge } from 'w
 
 import type { Workload } from '../bench.js'
 import { cpuOfEach, inTurn } from '../rounds.js'
-import { cookieOf, destroySession, newRecord, secret, sessionIDOf, setSession } from '../sessions.js'
+import { cookieOf, destroySession, newRecord, sessionIDOf, sessionOptionsOf, setSession, userOf } from '../sessions.js'
 
 export const users: Workload = {
   name: 'users',
@@ -46,11 +46,11 @@ export const users: Workload = {
 async function cost(count: number, withUsers: boolean): Promise<number> {
   const store = new MemoryStore()
   const bridge = createSessionBridge({
-    session: { store, secret, resave: false, saveUninitialized: false },
+    session: sessionOptionsOf(store),
     ...(withUsers && { identify: ({ user }) => user }),
     revalidateMs: 2 ** 31 - 1,
   })
-  for (let index = 0; index < count; index += 1) await setSession(store, index, newRecord({ user: `user ${index}` }))
+  for (let index = 0; index < count; index += 1) await setSession(store, index, newRecord({ user: userOf(index) }))
   const each = await cpuOfEach(count, async () => {
     for (let index = 0; index < count; index += 1) await open(bridge, index)
     for (let index = 0; index < count; index += 1) await setSession(store, index, newRecord({ user: `new ${index}` }))
