@@ -14,11 +14,16 @@ const maxHashes = 400
 /** More that wait than these, and everything is to be looked at: that costs less to tell. */
 const maxWaiting = 20_000
 const longestPauseMs = 5_000
+/** Between two messages. Each costs every other process a signature to verify, so that at 1,000 changes a second few are to be sent. */
+const spacingMs = 5
 
 /** What is told of: every session, or those with these hashes, which stand one after another. */
 export type Announcement = { readonly all: true } | { readonly hashes: string }
 
-/** One message is under way; what comes meanwhile waits, and goes with the next. What could not be told is tried again. */
+/**
+ * The first change is told at once. What comes while a message is under way, or right after it, waits and goes with the next. What could
+ * not be told is tried again.
+ */
 export class Announcer {
   readonly #bus: MessageBus
   readonly #undo: () => void
@@ -27,6 +32,7 @@ export class Announcer {
   #isTelling = false
   #isClosed = false
   #retry: NodeJS.Timeout | undefined
+  #endSpacing: (() => void) | undefined
   readonly #backoff = new Backoff(100, longestPauseMs)
   readonly #newSessions = new NewSessions()
 
@@ -40,6 +46,7 @@ export class Announcer {
     this.#isClosed = true
     this.#undo()
     clearTimeout(this.#retry)
+    this.#endSpacing?.()
   }
 
   readonly #onCall = ({ method, sessionID, written, isAnswered }: StoreCall): void => {
@@ -75,8 +82,22 @@ export class Announcer {
       } finally {
         clearTimeout(alive)
       }
+      await this.#spacing()
     }
     this.#isTelling = false
+  }
+
+  /* Not unref'd: a process that ends must have told what waits. */
+  async #spacing(): Promise<void> {
+    if (this.#isClosed) return
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, spacingMs)
+      this.#endSpacing = () => {
+        clearTimeout(timer)
+        resolve()
+      }
+    })
+    this.#endSpacing = undefined
   }
 
   #next(): { all: boolean; sessions: string[] } {

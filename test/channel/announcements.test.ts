@@ -32,7 +32,7 @@ function process(hub: Hub, watched: readonly string[] = [], store: Store = new M
     await live.close()
     await group.close()
   })
-  return { store, live, reports, member, gap, faults, channel, group }
+  return { store, live, reports, member, gap, faults, channel, group, announcer }
 }
 
 const set = (store: Store, sessionID: string, data = {}) =>
@@ -94,6 +94,31 @@ describe('announcements of changes', () => {
     const traffic = hub.traffic.join('\n')
     expect(traffic).not.toContain('ada-lovelace')
     expect(ids.filter((id) => traffic.includes(id))).toEqual([])
+  })
+
+  it('of a busy process travel together: one message in 5 ms at most, however many sessions change one after another', async () => {
+    const hub = createHub()
+    const ids = Array.from({ length: 300 }, () => randomUUID())
+    const [one, two] = [process(hub), process(hub, ids)]
+    await settled(one, two)
+    const before = hub.traffic.length
+    const begun = performance.now()
+    for (const id of ids) await destroy(one.store, id)
+    await expect.poll(() => new Set(two.reports)).toEqual(new Set(ids))
+    // The first one goes at once, and another one is on its way when the clock is read.
+    expect(hub.traffic.length - before).toBeLessThanOrEqual((performance.now() - begun) / 5 + 2)
+  })
+
+  it('that wait for the next message are told when the process closes', async () => {
+    const hub = createHub()
+    const [one, two] = [process(hub), process(hub, ['a', 'b'])]
+    await settled(one, two)
+    await destroy(one.store, 'a')
+    await expect.poll(() => two.reports, { interval: 0 }).toEqual(['a'])
+    await destroy(one.store, 'b')
+    one.announcer.close()
+    await one.group.close()
+    await expect.poll(() => two.reports).toEqual(['a', 'b'])
   })
 
   it('are told later where they cannot be told at once, and are a fault then', async () => {
