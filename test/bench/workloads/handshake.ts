@@ -72,8 +72,8 @@ async function compare(
     ),
   )
   // A server that has just been started runs code that is not compiled yet.
-  for (const target of targets) await handshakes(target, bench.sized(3_000, 600))
-  const count = bench.sized(400, 150)
+  for (const target of targets) await handshakes(target, 4_000)
+  const count = bench.sized(400, 300)
   const found = await inTurn(
     candidates.map(({ name }, index) => ({ name, turn: () => handshakes(targets[index] as Target, count) })),
     {
