@@ -9,17 +9,25 @@ import type { CallLimits, RedisClient } from './dedicated-client.js'
 import { SentinelMaster } from './sentinel.js'
 import { SingleServer } from './single-server.js'
 
-/** Undefined for anything but a client of `redis` 5 or newer: by what it has, since its class is that of any copy of the package. */
+/** Undefined for anything but a client of `redis` 5.9 or newer: by what it has, since its class is that of any copy of the package. */
 export function deploymentOf(
   client: unknown,
   limits: CallLimits,
   listener: DeploymentListener,
 ): Deployment | undefined {
-  if (!isObject(client) || !('withCommandOptions' in client)) return undefined
+  if (!isObject(client) || !tellsInvalidations(client)) return undefined
   if ('masters' in client) return new Cluster(client as RedisClusterType, limits, listener)
   if ('getMasterNode' in client) return new SentinelMaster(client as RedisSentinelType, limits, listener)
   if ('duplicate' in client && 'options' in client) return new SingleServer(client as RedisClient, limits, listener)
   return undefined
+}
+
+/*
+ * 5.0 to 5.8 have no `emitInvalidate`: the bridge would connect, and never hear of a change. The command below came with it,
+ * in 5.9, to clients of every kind.
+ */
+function tellsInvalidations(client: object): boolean {
+  return 'withCommandOptions' in client && 'latencyReset' in client
 }
 
 function isObject(value: unknown): value is object {

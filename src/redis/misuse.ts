@@ -19,16 +19,16 @@ export function storeClientError(store: ConnectRedisStore): TypeError {
 /** For a wrong option `client`. */
 export function clientError(client: unknown): TypeError {
   return new TypeError(
-    `redisLiveStore: \`client\` must be a client of \`redis\` 5 or newer, found ${describeClient(client)}. ${secondClient}`,
+    `redisLiveStore: \`client\` must be a client of \`redis\` 5.9 or newer, found ${describeClient(client)}. ${secondClient}`,
   )
 }
 
 const takes =
-  'redisLiveStore takes a connect-redis store (`new RedisStore({ client })`) on a client of `redis` 5 or newer: one of ' +
+  'redisLiveStore takes a connect-redis store (`new RedisStore({ client })`) on a client of `redis` 5.9 or newer: one of ' +
   '`createClient`, `createCluster` or `createSentinel`.'
 
 const secondClient =
-  'Give it a client of `redis` 5 or newer, made by `createClient`, `createCluster` or `createSentinel`, to the same servers and the ' +
+  'Give it a client of `redis` 5.9 or newer, made by `createClient`, `createCluster` or `createSentinel`, to the same servers and the ' +
   "same database:\n  import { createClient } from 'redis'\n  const client = await createClient({ url }).connect()\n" +
   '  redisLiveStore(store, { client })\nOr let connect-redis 9 or newer have that client: `new RedisStore({ client })`.'
 
@@ -47,7 +47,8 @@ function describeStore(store: unknown): string {
 function describeClient(client: unknown): string {
   if (client === undefined || client === null) return String(client)
   if (!isObject(client)) return `a ${typeof client}`
-  if ('withCommandOptions' in client) return 'a pool of clients (`createClientPool`)'
+  if ('withCommandOptions' in client && 'latencyReset' in client) return 'a pool of clients (`createClientPool`)'
+  if ('withCommandOptions' in client) return 'a client of redis 5.0 to 5.8, which tells nobody of invalidations'
   if ('status' in client && 'defineCommand' in client) return 'a client of ioredis'
   if ('sendCommand' in client && 'isOpen' in client) return 'a client of redis 4'
   if ('server_info' in client) return 'a client of redis 3 or older'

@@ -31,7 +31,7 @@ import { RedisSession, sessionOf, type RawSession } from './redis-session.js'
 /** The options of {@link redisLiveStore}. */
 export interface RedisLiveStoreOptions {
   /**
-   * A client of `redis` 5 or newer, made by `createClient`, `createCluster` or `createSentinel`, for a store whose own client
+   * A client of `redis` 5.9 or newer, made by `createClient`, `createCluster` or `createSentinel`, for a store whose own client
    * cannot be used: that of connect-redis 7 or 8, or one of ioredis. It leads to the same servers and the same database as the
    * store's; its own key prefix counts for nothing. Default: the store's client.
    */
@@ -48,7 +48,7 @@ export interface RedisLiveStoreOptions {
   timeoutMs?: number | undefined
 }
 
-/** A client of `redis` 5 or newer, described by what tells it from older ones. */
+/** A client of `redis` 5.9 or newer, described by what tells it from older ones. */
 export interface RedisLiveClient {
   /** Whether `connect()` was called. */
   readonly isOpen: boolean

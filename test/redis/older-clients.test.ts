@@ -6,6 +6,11 @@ import { Redis } from 'ioredis'
 import { createClient, createCluster } from 'redis'
 import { createClient as createClient4 } from 'redis-4'
 import { createClient as createClient5, createCluster as createCluster5 } from 'redis-5'
+import {
+  createClient as createClient58,
+  createCluster as createCluster58,
+  createSentinel as createSentinel58,
+} from 'redis-5-8'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { redisLiveStore, type ConnectRedisStore, type RedisLiveClient } from 'ws-session-bridge/redis'
 import { describeLiveStore } from '../store/live-store-suite.js'
@@ -152,6 +157,24 @@ describe('redisLiveStore', () => {
     ['of connect-redis 8', () => new ConnectRedis8({ client: createClient5() }), /connect-redis 7 or 8/],
     ['on a client of redis 4', () => new RedisStore({ client: createClient4() }), /on a client of redis 4/],
     [
+      'on a client of redis 5.8, which would never hear of a change',
+      () => new RedisStore({ client: createClient58() }),
+      /on a client of redis 5\.0 to 5\.8/,
+    ],
+    [
+      'on a Cluster of redis 5.8',
+      () => new RedisStore({ client: createCluster58({ rootNodes: [{ url: 'redis://127.0.0.1:1' }] }) }),
+      /on a client of redis 5\.0 to 5\.8/,
+    ],
+    [
+      'on a Sentinel of redis 5.8',
+      () =>
+        new RedisStore({
+          client: createSentinel58({ name: 'main', sentinelRootNodes: [{ host: '127.0.0.1', port: 1 }] }),
+        }),
+      /on a client of redis 5\.0 to 5\.8/,
+    ],
+    [
       'on a client of ioredis',
       () => new RedisStore({ client: new Redis({ lazyConnect: true }) }),
       /on a client of ioredis/,
@@ -165,12 +188,13 @@ describe('redisLiveStore', () => {
 
   it.each([
     ['redis 4', createClient4(), 'a client of redis 4'],
+    ['redis 5.8', createClient58(), 'a client of redis 5.0 to 5.8'],
     ['ioredis', new Redis({ lazyConnect: true }), 'a client of ioredis'],
     ['nothing', null, 'null'],
   ])('throws a TypeError for a `client` of %s', (_what, client, found) => {
     const store = new ConnectRedis8({ client: createClient5() })
     const make = () => redisLiveStore(store, { client: client as never })
     expect(make).toThrow(TypeError)
-    expect(make).toThrow(`\`client\` must be a client of \`redis\` 5 or newer, found ${found}`)
+    expect(make).toThrow(`\`client\` must be a client of \`redis\` 5.9 or newer, found ${found}`)
   })
 })
