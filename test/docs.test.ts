@@ -25,6 +25,15 @@ describe.each(pages)('docs/%s', (page) => {
   })
 })
 
+describe('CHANGELOG.md', () => {
+  it('begins with the version of package.json, dated or unreleased', () => {
+    const { version } = JSON.parse(read('package.json')) as { version: string }
+    const [, newest, when] = /^## (\S+)(?: \((unreleased|\d{4}-\d\d-\d\d)\))?$/m.exec(read('CHANGELOG.md')) ?? []
+    expect(newest).toBe(version)
+    expect(when).toBeDefined()
+  })
+})
+
 describe.each(allPages)('%s', (page) => {
   it('links to files and headings that exist', () => {
     const links = [...proseOf(read(page)).matchAll(/\]\((?!https?:)([^)]+)\)/g)].map(([, link = '']) => link)
