@@ -130,7 +130,7 @@ export class EventReporter implements EventSink {
 
   /** To be called where an async listener of the bridge has rejected. */
   listenerRejected(event: unknown, error: unknown): void {
-    // Told of its own failure, a listener of faults would fail for ever.
+    // Told of its own failure, a listener of faults would fail forever.
     if (event === 'fault') this.#warn('event-listener', error)
     else this.fault('event-listener', error)
   }

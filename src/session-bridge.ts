@@ -180,7 +180,7 @@ export interface SessionBridge<C = SessionContext> extends EventEmitter<SessionB
   reauthorize(which?: ContextSelector): number
   /**
    * The same on every process on the channel, this one included; without a channel, on this one. At most once: a process that is cut
-   * off misses it, and `complete` says so. What must hold for ever is data: change the session, or what `authorize` reads.
+   * off misses it, and `complete` says so. What must hold forever is data: change the session, or what `authorize` reads.
    */
   readonly everywhere: Everywhere
   /** What is going on now, and what has been counted since the bridge was made. */
@@ -429,7 +429,7 @@ class Bridge extends EventEmitter<SessionBridgeEvents> implements SessionBridge<
 
   async #close(): Promise<void> {
     this.#upgrader.shutDown()
-    // It can tell nothing any more, and others need not wait for its answers.
+    // It can no longer tell anything, and others need not wait for its answers.
     const left = this.#channel.close()
     await this.#sessions.close()
     for (const detach of this.#detaches) detach()

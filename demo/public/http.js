@@ -1,6 +1,6 @@
 // Requests to the demo's own server. In: a method, a path, a body. Out: the answer, or an error that one can show.
 
-/** A server that does not answer is as good as none: a page that waits for ever says nothing. */
+/** A server that does not answer is as good as none: a page that waits forever says nothing. */
 const timeoutMs = 20_000
 
 let lastAnswerAt = -Infinity

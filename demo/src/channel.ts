@@ -53,7 +53,7 @@ export async function redisChannel(client: PubSub, subscriber: PubSub, topic: st
       here.publish(message)
       if (unanswered >= mostUnanswered) return
       unanswered += 1
-      // A message that got lost is no news: the client's own `error` event says why.
+      // A lost message is not reported here: the client's own `error` event says why.
       client.publish(topic, JSON.stringify({ from: self, message })).then(done, done)
     },
   }

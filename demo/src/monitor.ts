@@ -78,8 +78,8 @@ export function createMonitor(nodes: Nodes, banned: BannedUsers, outage: Outage 
     tell(context)
     context.once('end', () => newest.delete(context))
 
-    // Nobody asks for the role in here. Whoever has lost it has no socket any more, and what such a socket has sent before it
-    // was closed reaches no listener: the bridge sees to both.
+    // No handler here checks the role. A socket whose session has lost it is closed, and what it had sent before reaches no
+    // listener: the bridge sees to both.
     ws.on('message', (data) => {
       const message = parsed(textOf(data))
       if (isStopRedis(message)) {

@@ -54,7 +54,7 @@ function nodeRedisNodes(cluster: object): NodeRedisClient[] {
   return clients.filter((client): client is NodeRedisClient => isObject(client) && client.isReady === true)
 }
 
-/* By chance, so that a node that is lost is not tried for ever. */
+/* By chance, so that a node that is lost is not tried forever. */
 function anyOf<T>(nodes: readonly T[]): T {
   const node = nodes[Math.floor(Math.random() * nodes.length)]
   if (node === undefined) throw new Error('The client knows no node of the Cluster that is there.')

@@ -148,7 +148,7 @@ class OpenRequest {
   }
 
   #finishIfComplete(): void {
-    // Who has said goodbye meanwhile has no connections any more; who has come meanwhile has none from before.
+    // A process that has said goodbye meanwhile no longer has connections; who has come meanwhile has none from before.
     const asked = this.#roster.nodes(this.#askedAt)
     if (asked.every((node) => this.#byNode.has(node))) this.#finish(true)
   }

@@ -23,7 +23,7 @@ export class TimeoutQueue<T extends TimeoutNode> {
   #timer: NodeJS.Timeout | undefined
   #size = 0
 
-  /** @param delayMs how long each item may wait; Infinity: for ever */
+  /** @param delayMs how long each item may wait; Infinity: forever */
   constructor(delayMs: number, onDue: (item: T) => void) {
     this.#delayMs = delayMs
     this.#onDue = onDue

@@ -114,7 +114,7 @@ export class ConnectionCloser {
       if (connection !== undefined && !isClosed(context.ws)) this.#closing.close(connection, end, text)
       this.#tell(context, end)
     })
-    // Not the array of both: it would hold the one before it, and so on for ever.
+    // Not the array of both: it would hold the one before it, and so on forever.
     this.#underWay = Promise.all([this.#underWay, closed]).then(() => undefined)
   }
 

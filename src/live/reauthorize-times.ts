@@ -4,7 +4,7 @@
 import type { Clock } from '../internal/clock.js'
 import type { LiveSession } from './live-session.js'
 
-/** A quarter of each period is left to chance, so that sessions that came together are not asked about together for ever. */
+/** A quarter of each period is left to chance, so that sessions that came together are not asked about together forever. */
 const shareOfChance = 0.25
 
 /** The times of the questions. Each session is asked about again within the period. */

@@ -158,7 +158,7 @@ class PostgresLiveStore implements LiveStore {
     this.#listener.unwatch(sessionID)
   }
 
-  /* With a second listener the first bridge would hear of no logout any more, and nobody would notice. */
+  /* With a second listener, the first bridge would no longer hear of any logout, and nothing would say so. */
   onChange(listener: (sessionID: string | undefined) => void): void {
     if (this.#onChange !== undefined) {
       throw new TypeError(

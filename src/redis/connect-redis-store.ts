@@ -19,7 +19,7 @@ export interface ConnectRedisStore extends Store {
   }
   /** How long a key lasts, in seconds. */
   readonly ttl: number | ((session: SessionData) => number)
-  /** Whether keys last for ever. */
+  /** Whether keys last forever. */
   readonly disableTTL?: boolean
   /** Whether a touch leaves the key as it is. */
   readonly disableTouch?: boolean

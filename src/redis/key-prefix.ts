@@ -16,7 +16,7 @@ const probe = 'ws-session-bridge'
  * connect-redis 7 and 8 hide their client, so that it has to be asked: ioredis tells with an error which command it has
  * sent. An EXPIRE whose time is no number changes nothing.
  *
- * @throws what the store's client fails with (rejects), if it is away.
+ * @throws what the store's client fails with (rejects), if it is unavailable.
  */
 export async function keyPrefixOf(store: ConnectRedisStore): Promise<string> {
   const known = knownKeyPrefixOf(store)

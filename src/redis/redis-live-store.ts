@@ -187,7 +187,7 @@ class RedisLiveStore implements CallReportingLiveStore, ChannelProvider {
     const result = await this.#writer.replace(await this.#keyOf(sessionID), expected.raw, raw)
     if (result === 'gone') return 'gone'
     if (result === 'replaced') return { replaced: await this.#parsed(raw, expected.expiresAt, expected.slackMs) }
-    // Bytes that are no UTF-8 come back as others: the write would be tried for ever.
+    // Bytes that are no UTF-8 come back as others: the write would be tried forever.
     if (result.current === expected.raw) throw new StoreUnavailableError('The record is no text that can be compared.')
     return { changed: await this.#parsed(result.current, undefined) }
   }

@@ -100,7 +100,7 @@ describe('handshake, with a session', () => {
 
 /* What no store says today; a LiveStore may. */
 describe('handshake, on a LiveStore of its own', () => {
-  function judge(get: () => Promise<StoredSession>) {
+  function verdictOf(get: () => Promise<StoredSession>) {
     const live = new ReadOnlyLiveStore(get)
     const bridge = createSessionBridge({ session: { store: new MemoryStore(), secret: 'a secret' }, live })
     atEnd(() => bridge.close())
@@ -111,9 +111,9 @@ describe('handshake, on a LiveStore of its own', () => {
     const until = (expiresAt: number | undefined) => () =>
       Promise.resolve({ record: { cookie: { originalMaxAge: null } }, expiresAt })
     const expired = { accepted: false, refusal: { reason: 'session-expired', status: 401 } }
-    expect(await judge(until(Date.now()))).toEqual(expired)
-    expect(await judge(until(Date.now() + 60_000))).toMatchObject({ accepted: true })
-    expect(await judge(until(undefined))).toMatchObject({ accepted: true })
+    expect(await verdictOf(until(Date.now()))).toEqual(expired)
+    expect(await verdictOf(until(Date.now() + 60_000))).toMatchObject({ accepted: true })
+    expect(await verdictOf(until(undefined))).toMatchObject({ accepted: true })
   })
 
   it.each<[string, (cause: Error) => Promise<never>]>([
@@ -127,7 +127,7 @@ describe('handshake, on a LiveStore of its own', () => {
   ])("keeps the store's own error out of sight, as a cause, when it %s", async (_what, failing) => {
     const cause = new Error('GET id failed')
     const error = new StoreUnavailableError(undefined, { cause })
-    expect(await judge(() => failing(cause))).toEqual({
+    expect(await verdictOf(() => failing(cause))).toEqual({
       accepted: false,
       refusal: { reason: 'store-failed', status: 503, error },
     })

@@ -13,7 +13,7 @@ const sessionID = 'Zl8SRHuG2nMvUr3IhbEzFTCWD1kqPJ0x'
 const unsigned = `connect.sid=${sessionID}`
 const forged = `connect.sid=s:${sessionID}.forged`
 
-/** As Redis clients and drivers do: the command stands in the error. */
+/** As Redis clients and drivers do: the command is in the error. */
 const telltale = () => Object.assign(new Error(`GET ${sessionID} failed`), { command: ['GET', sessionID] })
 const fail = () => {
   throw new TypeError('broken')

@@ -92,12 +92,12 @@ function readAsToday(request: Request, found: SessionData, reading: Reading, ans
 function serveUpgrades(
   server: Server,
   wss: WebSocketServer,
-  judge: (request: IncomingMessage, accept: (read: Parameters<Opened>[1]) => void, refuse: () => void) => void,
+  decide: (request: IncomingMessage, accept: (read: Parameters<Opened>[1]) => void, refuse: () => void) => void,
   opened: Opened,
 ): void {
   server.on('upgrade', (request, socket, head) => {
     socket.on('error', ignore)
-    judge(
+    decide(
       request,
       (read) => {
         socket.off('error', ignore)

@@ -85,7 +85,7 @@ describe('a y-websocket server behind the bridge', () => {
     expect(ada.provider.shouldConnect).toBe(false)
     expect(grace.provider.wsconnected).toBe(true)
     expect(app.bridge.stats()).toMatchObject({ sockets: 1, sessions: 1, faults: 0 })
-    // Neither hears of the other any more.
+    // Neither hears of the other any longer.
     ada.text.insert(0, 'too late')
     grace.text.insert(0, 'on time')
     const late = openDocument(app, await app.login('ada'))

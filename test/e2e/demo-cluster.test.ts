@@ -29,7 +29,7 @@ interface Cluster {
   readonly urls: readonly [string, string]
   /** Undefined where it is not the cluster's own. */
   readonly redisPort: number | undefined
-  /** Resolves when neither the nodes nor their Redis answer any more. */
+  /** Resolves when neither the nodes nor their Redis answer any longer. */
   gone(): Promise<void>
 }
 

@@ -20,7 +20,7 @@ describe.each(places)('the demo, on $name,', ({ start }) => {
     const second = await openTab(ada, here.url)
     await connected(second, 'Ada')
     await visit(admin, 'Monitor')
-    // By the beginning: the letters of a name may stand in a hash.
+    // By the beginning: the letters of a name may be in a hash.
     const card = (name: string) =>
       admin.locator('#sessions > li', { has: admin.getByRole('heading', { name: new RegExp(`^${name} `) }) })
 

@@ -53,7 +53,7 @@ process.once('SIGTERM', () => {
     .then(() => client.close())
     .then(() => {
       const { refused, ended, faults } = bridge.stats()
-      // Then nothing holds the process any more, or the test waits for its end in vain.
+      // Then nothing holds the process any longer, or the test waits for its end in vain.
       process.send?.({ refused, ended, faults } satisfies Farewell, () => process.disconnect())
     })
 })

@@ -25,7 +25,7 @@ export class ComingBack {
   node: string | undefined
   user: string | undefined
   answers = 0
-  /** Why it does not come back any more: a close code or an HTTP status. */
+  /** Why it no longer comes back: a close code or an HTTP status. */
   final: number | undefined
   /** The close codes that it came back from, and the statuses of refusals that it does not take for final. */
   readonly lost: number[] = []

@@ -143,9 +143,9 @@ const weights = manners.reduce((sum, [weight]) => sum + weight, 0)
 async function stalls(client: RawRequest): Promise<void> {
   await new Promise((resolve) => client.socket.once('end', resolve))
   // A write to a connection that is gone is answered by a reset.
-  const knock = setInterval(() => client.socket.write('x'), 100)
+  const sending = setInterval(() => client.socket.write('x'), 100)
   await client.received()
-  clearInterval(knock)
+  clearInterval(sending)
 }
 
 async function storm(app: App, random: Random, visits: number): Promise<void> {

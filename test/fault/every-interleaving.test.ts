@@ -84,20 +84,20 @@ describe('every order in which things can happen', () => {
     vi.spyOn(Math, 'random').mockReturnValue(0.5)
     const most = isSoak ? soakDepth : depth
     let choices: number[] | undefined = []
-    let orders = 0
+    let interleavings = 0
     let states = 0
     let shared = 0
     const failures: string[] = []
     while (choices !== undefined && failures.length < 5) {
       const { widths, labels, wrong } = await run(rules, choices, most)
-      orders += 1
+      interleavings += 1
       // States on the way to this order that no order before it has passed.
       states += widths.length - shared
       if (wrong.length > 0) failures.push(`${wrong[0]}: ${labels.join(', ')}`)
       choices = nextChoices(choices, widths)
       shared = choices === undefined ? 0 : choices.length - 1
     }
-    console.log(`${name}: ${orders} orders, ${states} states`)
+    console.log(`${name}: ${interleavings} interleavings, ${states} states`)
     expect(failures).toEqual([])
   })
 })

@@ -253,7 +253,7 @@ describe('a queue of equal deadlines', () => {
     expect(timers.count).toBe(0)
   })
 
-  it('waits for ever when its delay is Infinity', () => {
+  it('waits forever when its delay is Infinity', () => {
     vi.useRealTimers()
     const timers = watchTimers()
     const queue = new TimeoutQueue<Call>(Infinity, () => undefined)

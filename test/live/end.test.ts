@@ -145,7 +145,7 @@ describe('the end of a socket', () => {
     expect(await endOf(context)).toEqual({ reason: 'expired', code: 4401 })
     expect(connection.closings).toEqual([{ code: 4401, reason: 'expired' }])
     expect(live.watched.size).toBe(0)
-    // Nobody asks the store about it any more.
+    // The store is no longer asked about it.
     for (const call of [context.refresh(), context.update(() => undefined), context.touch(), context.destroy()])
       await expect(call).rejects.toThrow(SessionEndedError)
     expect(live.gets).toEqual([])

@@ -26,7 +26,7 @@ describe('permissions of each message', () => {
     expect(done).toEqual(isAllowed ? [message] : [])
   })
 
-  it('follow the session: what was allowed a moment ago is not any more', async () => {
+  it('follow the session: what was allowed a moment ago no longer is', async () => {
     const done: unknown[] = []
     const { cookie, upgrade, change } = await startTestBridge({
       onConnection: createRoom(({ text }, { user }) => void done.push(`${user}: ${text}`)),

@@ -51,7 +51,7 @@ describe('signing a user out everywhere', () => {
     expect(await signOutEverywhere(one.bridge, index, 'Ada')).toBe(0)
   })
 
-  it('keeps an index that is not for ever', async () => {
+  it('keeps an index that is not forever', async () => {
     const { client, prefix, one, signInAt } = await startTwoNodes()
     await signInAt(one, 'Ada')
     expect(await client.ttl(`${prefix}sessions-of:Ada`)).toBeGreaterThan(3500)

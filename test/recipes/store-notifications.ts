@@ -4,7 +4,7 @@ import { once, type EventEmitter } from 'node:events'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { SessionBridge } from 'ws-session-bridge'
 
-/** For the table of connect-pg-simple. A touch sets `expire` alone, and is no news. */
+/** For the table of connect-pg-simple. A touch sets `expire` alone, which is no change. */
 export const sessionTrigger = `
   CREATE OR REPLACE FUNCTION tell_session_change() RETURNS trigger LANGUAGE plpgsql AS $$
   BEGIN
@@ -42,7 +42,7 @@ export async function checkWhenTold(
       bridge.check()
       await ended
     } catch {
-      // The database is away, or `signal` has aborted.
+      // The database is unavailable, or `signal` has aborted.
     }
     await client.end().catch(() => undefined)
     await pause(pauseMs * (0.5 + Math.random()), undefined, { signal }).catch(() => undefined)

@@ -55,7 +55,7 @@ describe('Redis that hangs', () => {
     const until = performance.now() + 10_000
     const heapBefore = heapUsed()
     const durations: number[] = []
-    const knock = async () => {
+    const keepTrying = async () => {
       while (performance.now() < until) {
         const since = performance.now()
         const status = await statusOf(app.port, cookie)
@@ -64,7 +64,7 @@ describe('Redis that hangs', () => {
         await new Promise((resolve) => setTimeout(resolve, 25))
       }
     }
-    await Promise.all(Array.from({ length: 10 }, knock))
+    await Promise.all(Array.from({ length: 10 }, keepTrying))
     expect(durations.length).toBeGreaterThan(100)
     // The test keeps every refusal, and with it an Error and its stack.
     for (const { reason } of app.refusals.splice(0)) expect(reason).toBe('store-failed')
@@ -114,7 +114,7 @@ describe('Redis that hangs', () => {
   })
 })
 
-describe('a connection that leads nowhere any more', () => {
+describe('a connection that no longer leads anywhere', () => {
   it('is noticed while nobody asks anything of it, and what changed meanwhile is found', async () => {
     const server = await startRedisServer()
     const proxy = await startProxy(server.port)

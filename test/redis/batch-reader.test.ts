@@ -22,7 +22,7 @@ function startReader(timeoutMs = 60_000) {
     },
     pTTL: (key: string) => {
       timed.push(key)
-      return Promise.resolve(key === 'gone' ? -2 : key === 'for ever' ? -1 : 1_000)
+      return Promise.resolve(key === 'gone' ? -2 : key === 'forever' ? -1 : 1_000)
     },
   } as unknown as RedisClient
   const reader = new BatchReader({ ask: (send) => send(client) }, timeoutMs)
@@ -80,15 +80,15 @@ describe('the reader of batches', () => {
     const reads = [
       reader.read('a', {}),
       reader.read('b', { withExpiry: true }),
-      reader.read('for ever', { withExpiry: true }),
+      reader.read('forever', { withExpiry: true }),
       reader.read('gone', { withExpiry: true }),
     ]
     await answer()
     const [a, b, forEver, gone] = await Promise.all(reads)
-    expect(timed).toEqual(['b', 'for ever', 'gone'])
+    expect(timed).toEqual(['b', 'forever', 'gone'])
     expect(a).toMatchObject({ raw: 'a', expiresAt: undefined })
     expect(b!.expiresAt! - Date.now()).toBeGreaterThan(900)
-    expect(forEver).toMatchObject({ raw: 'for ever', expiresAt: Infinity })
+    expect(forEver).toMatchObject({ raw: 'forever', expiresAt: Infinity })
     expect(gone).toMatchObject({ raw: null, expiresAt: undefined })
   })
 

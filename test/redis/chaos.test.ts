@@ -159,7 +159,7 @@ describe.each(Object.keys(scenes))('chaos on %s', (name) => {
     await Promise.all(underWay)
 
     await expect.poll(() => http.isReady).toBe(true)
-    /* Nothing is written any more: whoever is wrong now stays wrong. */
+    /* Nothing is written any longer: a session that is wrong now stays wrong. */
     const differences = async () => {
       const found: string[] = []
       for (const [number, { bridge }] of nodes.entries()) {

@@ -123,7 +123,7 @@ describe('what is known of a Cluster', () => {
     expect(asked).toEqual(['b:2', 'a:1'])
   })
 
-  it('is asked of nobody any more once it is closed, not even if an answer was on its way', async () => {
+  it('is no longer asked of any node once it is closed, not even if an answer was on its way', async () => {
     const { topology, nodes, asked } = startTopology()
     let fail!: (error: Error) => void
     nodes.set('b:2', new Promise((resolve) => (fail = resolve)))

@@ -293,7 +293,7 @@ describe('a master that is gone', () => {
     const told: unknown[] = []
     for (const { context } of elsewhere) context.on('change', (...change) => told.push(change))
 
-    // What the replica does not get to know any more: it hangs, and what was on its way to it is thrown away.
+    // What the replica no longer gets to know: it hangs, and what was on its way to it is thrown away.
     await cluster.caughtUp(replica, victim)
     replica.server.kill('SIGSTOP')
     await victim.admin.sendCommand(['CLIENT', 'KILL', 'TYPE', 'replica'])

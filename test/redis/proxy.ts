@@ -35,7 +35,7 @@ export async function startProxy(to: number) {
   })
   return {
     port: (server.address() as AddressInfo).port,
-    /** Both ends of the connections that are open now stay open, and nothing gets through any more. */
+    /** Both ends of the connections that are open now stay open, and nothing gets through any longer. */
     freeze() {
       for (const socket of sockets) socket.unpipe().pause()
     },

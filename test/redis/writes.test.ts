@@ -143,7 +143,7 @@ describe('a write on Redis', () => {
     }
   })
 
-  it('fails over a record that is no text, rather than try for ever', async () => {
+  it('fails over a record that is no text, rather than try forever', async () => {
     const app = await startOnRedis()
     const text = JSON.stringify(recordOf({ user: 'ada?' }))
     const bytes = Buffer.from(text)

@@ -300,7 +300,7 @@ describe('the last of many connections', () => {
   // Closing them takes its turns, a hundred at a time.
   const many = 120
 
-  it('is not heard any more while the first ones of its session are being closed', async () => {
+  it('is no longer heard while the first ones of its session are being closed', async () => {
     const app = await startIo()
     const cookie = await app.login('ada')
     const sids = await Promise.all(Array.from({ length: many }, () => openByPolling(app, cookie)))
@@ -317,7 +317,7 @@ describe('the last of many connections', () => {
     expect(heard).not.toHaveBeenCalled()
   })
 
-  it('is not heard any more where none has a session and the bridge closes', async () => {
+  it('is no longer heard where none has a session and the bridge closes', async () => {
     const app = await startIo({ bridge: { anonymous: 'accept' } })
     await Promise.all(Array.from({ length: many }, () => openByPolling(app)))
     const { socket } = await connectTo(app, {})

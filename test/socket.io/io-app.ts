@@ -57,7 +57,7 @@ export interface Refused {
   readonly message: string
   /** The status, by polling. */
   readonly description: unknown
-  /** The answer's body, by polling: there is none any more once the event is over. */
+  /** The answer's body, by polling: there is none once the event is over. */
   readonly body: string | undefined
 }
 

@@ -14,7 +14,7 @@ const recipe = new URL('../recipes/haproxy.cfg', import.meta.url)
 const missing = 'The tests need HAProxy: apt-get install -y haproxy (macOS: brew install haproxy).'
 
 export interface Balancer {
-  /** What stands in Host, and in an Origin after `https://`. */
+  /** What is in Host, and in an Origin after `https://`. */
   readonly host: string
   /** What verifies its certificate. */
   readonly ca: string

@@ -165,7 +165,7 @@ describe('an anonymous socket', () => {
     expect(app.bridge.stats().sockets).toBe(0)
   })
 
-  it('whose listener throws is closed with 1011, gets no message any more, and is told as a fault', async () => {
+  it('whose listener throws is closed with 1011, no longer gets messages, and is told as a fault', async () => {
     const message = vi.fn()
     const app = await startApp({
       bridge: anonymous,

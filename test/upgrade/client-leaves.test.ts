@@ -92,7 +92,7 @@ describe.each(awaits)('a client that leaves during the handshake, at %s', (where
 })
 
 describe('a client that is gone before the upgrade is handled', () => {
-  it('is refused, although its socket tells nothing any more', async () => {
+  it('is refused, although its socket no longer tells anything', async () => {
     const app = await startApp()
     const cookie = await app.login('ada')
     const connected = vi.fn()

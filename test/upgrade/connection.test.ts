@@ -80,7 +80,7 @@ describe('a connection listener that throws', () => {
     })
   })
 
-  it('gets no message any more', async () => {
+  it('no longer gets messages', async () => {
     const message = vi.fn()
     const app = await startApp({
       onConnection(ws) {

@@ -319,7 +319,7 @@ describe('after a logout', () => {
     expect(await client.closed).toEqual({ code: 4401, reason: 'destroyed' })
   })
 
-  it('reload() says that there is no session any more', async () => {
+  it('reload() says that there is no longer a session', async () => {
     const app = await startApp()
     const { client, request, cookie } = await connect(app)
     const { session: held } = request
