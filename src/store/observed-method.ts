@@ -10,6 +10,8 @@ export type Method = 'set' | 'touch' | 'destroy' | 'clear'
 
 /** A call that may change a session. One object for each call, whose answer changes the last two fields. */
 export interface StoreCall {
+  /** Grows from call to call: answers may come in another order. */
+  readonly number: number
   readonly method: Method
   /** `undefined` for any session: a `clear`, or an ID that is no string. */
   readonly sessionID: string | undefined
@@ -68,7 +70,10 @@ function observedMethod(method: Method, original: StoreMethod, tell: StoreCallLi
   }
 }
 
+let calls = 0
+
 class ObservedCall implements StoreCall {
+  readonly number: number
   readonly method: Method
   readonly sessionID: string | undefined
   readonly written: SessionData | undefined
@@ -79,6 +84,8 @@ class ObservedCall implements StoreCall {
   #answerWasTold = false
 
   constructor(method: Method, [sessionID, written]: unknown[], tell: StoreCallListener) {
+    calls += 1
+    this.number = calls
     this.method = method
     this.sessionID = method !== 'clear' && typeof sessionID === 'string' ? sessionID : undefined
     this.written = method === 'set' || method === 'touch' ? (written as SessionData | undefined) : undefined

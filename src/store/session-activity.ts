@@ -24,8 +24,10 @@ export class SessionActivity {
   writes = 0
   /** Grows with every `destroy` and `clear`, in the same way. */
   destroys = 0
-  /** The expiry of the session that the store took last, in ms since the epoch. */
+  /** The expiry of the session by the newest call that the store has taken, in ms since the epoch. */
   expiresAt: number | undefined = undefined
+  /** That call: the answer to an older one may come after its own. */
+  #expiryOfCall = 0
   /* Made with the first call: most sessions with a socket are never written by this process. */
   #inFlight: Map<StoreCall, InFlightCall> | undefined = undefined
   #waiting: (() => void)[] | undefined = undefined
@@ -39,7 +41,9 @@ export class SessionActivity {
   note(call: StoreCall): void {
     if (call.method !== 'touch') this.writes += 1
     if (call.method === 'destroy' || call.method === 'clear') this.destroys += 1
-    if (call.isAnswered && !call.hasFailed) this.expiresAt = call.expiresAt ?? this.expiresAt
+    if (!call.isAnswered || call.hasFailed || call.expiresAt === undefined || call.number < this.#expiryOfCall) return
+    this.expiresAt = call.expiresAt
+    this.#expiryOfCall = call.number
   }
 
   begin(call: InFlightCall): void {

@@ -11,7 +11,7 @@ interface Row {
 
 /** One call on its way. Some stores' `touch` reads first and writes back later, so a call may take effect in two steps. */
 export interface StoreStep {
-  readonly method: 'get' | 'set' | 'touch' | 'destroy'
+  readonly method: StoreMethod
   /** Made by the app, as an HTTP request does; else by the bridge. */
   readonly byApp: boolean
   readonly effects: (() => void)[]
@@ -21,7 +21,11 @@ export interface StoreStep {
   readonly answer: () => void
 }
 
+export type StoreMethod = 'get' | 'set' | 'touch' | 'destroy'
+
 export interface SmallStoreRules {
+  /** Methods that are done and answered within their call, as a MemoryStore does it, and so are no steps. Default: none. */
+  readonly atOnce?: readonly StoreMethod[]
   /** `touch` reads the record and writes it back, as session-file-store does. */
   readonly touchWritesBack: boolean
   /** The store counts in whole seconds, as connect-redis and the SQL stores do. */
@@ -35,8 +39,9 @@ export class SmallStore extends Store {
   #finds = 0
   /** Set while the app calls. */
   isAppCalling = false
-  /** What has been done, by whom: `set by bridge`. */
+  /** Called after each effect, and before each answer. */
   onEffect: (step: StoreStep) => void = () => undefined
+  onAnswer: (step: StoreStep) => void = () => undefined
 
   constructor(
     readonly clock: Clock,
@@ -54,20 +59,10 @@ export class SmallStore extends Store {
     this.row = { json, expiresAt: this.#expiryOf(JSON.parse(json) as SessionData) }
   }
 
-  /** The labels of the steps that can be taken now. */
-  get enabled(): StoreStep[] {
-    return this.steps
-  }
-
   take(step: StoreStep): void {
-    const effect = step.effects.shift()
-    if (effect !== undefined) {
-      effect()
-      this.onEffect(step)
-      return
-    }
+    if (step.effects.length > 0) return this.#takeEffect(step)
     this.steps.splice(this.steps.indexOf(step), 1)
-    step.answer()
+    this.#answer(step)
   }
 
   override readonly get = (_sessionID: string, callback: Callback): void => {
@@ -96,8 +91,24 @@ export class SmallStore extends Store {
 
   #add(method: StoreStep['method'], effects: (() => void)[], answer: () => void): StoreStep {
     const step: StoreStep = { method, byApp: this.isAppCalling, effects, found: undefined, foundAt: 0, answer }
-    this.steps.push(step)
+    if (this.rules.atOnce?.includes(method) === true) queueMicrotask(() => this.#takeAtOnce(step))
+    else this.steps.push(step)
     return step
+  }
+
+  #takeAtOnce(step: StoreStep): void {
+    while (step.effects.length > 0) this.#takeEffect(step)
+    this.#answer(step)
+  }
+
+  #takeEffect(step: StoreStep): void {
+    step.effects.shift()?.()
+    this.onEffect(step)
+  }
+
+  #answer(step: StoreStep): void {
+    this.onAnswer(step)
+    step.answer()
   }
 
   #find(step: StoreStep): void {

@@ -10,17 +10,21 @@ import { createBridge } from '../../src/session-bridge.js'
 import { upgradeRequest } from '../support/raw-request.js'
 import { SmallClock, SmallStore, type SmallStoreRules, type StoreStep } from './small-store.js'
 
-/** What may happen in a world, each at most once. */
-export type Act =
-  'handshake' | 'destroy' | 'touch' | 'touch again' | 'change' | 'demote' | 'update' | 'message' | 'expire'
+/** What the app, the clients and the clock may do. `wait`: some of the session's time passes; `expire`: all of it. */
+export type Act = 'handshake' | 'destroy' | 'touch' | 'change' | 'demote' | 'update' | 'message' | 'wait' | 'expire'
 
 export interface SmallWorldRules extends SmallStoreRules {
+  /** What may happen, as often as it is listed. */
   readonly acts: readonly Act[]
+  /** How many are open at the beginning. */
+  readonly sockets: 0 | 1 | 2
   /** `authorize` is asked, answers at a step of its own, and refuses a demoted session: by a no, or by throwing. */
   readonly authorize: 'none' | 'no' | 'throws'
 }
 
 const maxAgeMs = 10_500
+/** Between an act and the next: enough for a touch to put the expiry off, where a store may round it to whole seconds. */
+const betweenActsMs = 1_100
 const unverifiedMs = 20_000
 
 interface Question {
@@ -31,6 +35,10 @@ interface Question {
 /** A way to go on from here. */
 export interface Step {
   readonly label: string
+  /** An act, what the bridge is answered, or what the store does without telling it. */
+  readonly kind: 'act' | 'answer' | 'effect'
+  /** The same for the same call or question at each place in an order. */
+  readonly of: object
   readonly take: () => void
 }
 
@@ -41,7 +49,7 @@ export class SmallWorld {
   readonly #rules: SmallWorldRules
   readonly #bridge: ReturnType<typeof createBridge>
   readonly #wss = new WebSocketServer({ noServer: true })
-  readonly #left: Set<Act>
+  readonly #left: Act[]
   readonly #questions: Question[] = []
   readonly #open: { ws: WebSocket; context: SessionContext }[] = []
   #isSettingUp = true
@@ -54,6 +62,8 @@ export class SmallWorld {
   #destroyDone = false
   #destroyAnswered = false
   #demoteDone = false
+  /** The bridge has heard of it, or of something later. */
+  #demoteHeard = false
   /** The newest that the bridge has read is a session that `authorize` refuses; and when the store had that. */
   #demotionKnown = false
   #knownAt = 0
@@ -64,7 +74,7 @@ export class SmallWorld {
 
   constructor(rules: SmallWorldRules) {
     this.#rules = rules
-    this.#left = new Set(rules.acts)
+    this.#left = [...rules.acts]
     this.store = new SmallStore(this.clock, rules)
     const { authorize } = rules
     this.#bridge = createBridge(
@@ -83,30 +93,36 @@ export class SmallWorld {
       this.#connected(ws, context),
     )
     this.store.onEffect = (step) => this.#effect(step)
+    this.store.onAnswer = (step) => this.#answered(step)
     this.store.write(this.#record('member'))
   }
 
-  /** Opens the two sockets. */
+  /** Opens the sockets. */
   async setUp(): Promise<void> {
-    for (let count = 0; count < 2; count += 1) {
+    for (let count = 0; count < this.#rules.sockets; count += 1) {
       this.#upgrade()
       await this.#drainCalls()
     }
-    if (this.#open.length !== 2) throw new Error('The world has no two sockets to begin with.')
+    if (this.#open.length !== this.#rules.sockets) throw new Error('The world does not have the sockets to begin with.')
     this.#isSettingUp = false
   }
 
   get steps(): Step[] {
     return [
-      ...[...this.#left].map((act) => ({ label: act, take: () => this.#act(act) })),
-      ...this.store.enabled.map((step, index) => ({
-        label: `${step.method} ${index} ${step.effects.length > 0 ? 'takes effect' : 'is answered'}`,
-        take: () => this.#takeStore(step),
+      ...[...new Set(this.#left)].map((act): Step => ({
+        label: act,
+        kind: 'act',
+        of: this,
+        take: () => this.#act(act),
       })),
-      ...this.#questions.map((question, index) => ({
-        label: `authorize ${index} answers`,
-        take: () => this.#answer(question),
-      })),
+      ...this.store.steps.map((step): Step => {
+        const kind = step.effects.length > 0 ? 'effect' : 'answer'
+        const label = `the ${step.method} of the ${step.byApp ? 'app' : 'bridge'} ${kind === 'effect' ? 'takes effect' : 'is answered'}`
+        return { label, kind, of: step, take: () => this.store.take(step) }
+      }),
+      ...this.#questions.map((question): Step => {
+        return { label: 'authorize answers', kind: 'answer', of: question, take: () => this.#answer(question) }
+      }),
     ]
   }
 
@@ -141,25 +157,24 @@ export class SmallWorld {
   async #drainCalls(): Promise<void> {
     for (let quiet = 0; quiet < 2;) {
       await turn()
-      const [step] = this.store.enabled
+      const [step] = this.store.steps
       const [question] = this.#questions
-      if (step !== undefined) this.#takeStore(step)
+      if (step !== undefined) this.store.take(step)
       else if (question !== undefined) this.#answer(question)
       else quiet += 1
       if (step !== undefined || question !== undefined) quiet = 0
     }
   }
 
-  #takeStore(step: StoreStep): void {
-    const isAnswer = step.effects.length === 0
+  #answered(step: StoreStep): void {
     // What an update reads is not looked at before its write is answered.
     const isOfUpdate = this.#settledUpdates < this.#updates
-    if (isAnswer && step.method === 'get' && step.foundAt > this.#knownAt && !isOfUpdate) {
+    if (step.method === 'get' && step.foundAt > this.#knownAt && !isOfUpdate) {
       this.#knownAt = step.foundAt
       this.#demotionKnown = this.#rules.authorize !== 'none' && isDemoted(step.found)
     }
-    if (isAnswer && step.method === 'destroy') this.#destroyAnswered = true
-    this.store.take(step)
+    if (step.method === 'destroy') this.#destroyAnswered = true
+    if (step.method === 'set' && step.byApp) this.#demoteHeard = this.#demoteDone
   }
 
   #answer(question: Question): void {
@@ -181,7 +196,8 @@ export class SmallWorld {
   }
 
   #act(act: Act): void {
-    this.#left.delete(act)
+    this.#left.splice(this.#left.indexOf(act), 1)
+    this.clock.moveTo(this.clock.now() + betweenActsMs)
     this.store.isAppCalling = true
     if (this.store.steps.some(({ method, byApp, effects }) => method === 'set' && !byApp && effects.length > 0)) {
       this.#writesCrossed = true
@@ -189,7 +205,7 @@ export class SmallWorld {
     if (act === 'destroy') {
       this.#destroyCalled = true
       this.store.destroy('id', ignore)
-    } else if (act === 'touch' || act === 'touch again') this.store.touch('id', this.#session('member'), ignore)
+    } else if (act === 'touch') this.store.touch('id', this.#session('member'), ignore)
     else if (act === 'change') this.store.set('id', this.#session('member', 'changed'), ignore)
     else if (act === 'demote') this.store.set('id', this.#session('demoted'), ignore)
     this.store.isAppCalling = false
@@ -197,6 +213,7 @@ export class SmallWorld {
     if (act === 'handshake') this.#upgrade()
     else if (act === 'update') this.#update()
     else if (act === 'message') this.#open[0]?.ws.emit('message', Buffer.from('hello'), false)
+    else if (act === 'wait') this.clock.moveTo(this.clock.now() + maxAgeMs / 2)
     else if (act === 'expire') this.clock.moveTo(this.clock.now() + maxAgeMs)
   }
 
@@ -226,6 +243,7 @@ export class SmallWorld {
     this.#answeredHandshakes += 1
     if (this.#destroyAnswered && !this.#revivedByApp) this.#say('let in after an answered logout')
     if (this.#demotionKnown) this.#say('let in although the bridge knew that it may not')
+    if (this.#demoteHeard && isDemoted(this.store.read())) this.#say('let in by an answer to an older question')
     const member = { ws, context }
     this.#open.push(member)
     ws.on('message', () => this.#handled())
@@ -273,7 +291,8 @@ export class SmallWorld {
 
   #session(role: string, note?: string): SessionData {
     // Where nothing expires by design, the session lasts longer than the whole run.
-    const lastsMs = this.#rules.acts.includes('expire') ? maxAgeMs : 24 * 3_600_000
+    const isShort = this.#rules.acts.includes('expire') || this.#rules.acts.includes('wait')
+    const lastsMs = isShort ? maxAgeMs : 24 * 3_600_000
     const expires = new Date(this.clock.now() + lastsMs)
     return {
       cookie: { originalMaxAge: lastsMs, expires: expires.toISOString() },

@@ -41,6 +41,20 @@ describe('get() of an ExpressStore', () => {
     expect((await read(live)).expiresAt).toBeUndefined()
   })
 
+  it('takes it from the newest of two touches, whichever of them is answered last', async () => {
+    const { store, hold } = gatedStore(new TtlStore())
+    const { live } = liveOn(store)
+    store.set('id', record({}, 10_000))
+    live.watch('id')
+    const older = hold('touch', 'answer')
+    store.touch('id', record({}, 60_000), () => undefined)
+    store.touch('id', record({}, 90_000), () => undefined)
+    await rest()
+    older.open()
+    await rest()
+    expect((await read(live)).expiresAt).toBeGreaterThan(Date.now() + 80_000)
+  })
+
   it('compares that expiry with the clock of the bridge', async () => {
     const aheadMs = 3_600_000
     const store = new TtlStore()
