@@ -161,6 +161,19 @@ describe('while authorize is being asked again, messages', () => {
     expect(heard).toEqual(['one', 'two'])
   })
 
+  it('are held where it throws at once, as at `request.url` when there is no request', async () => {
+    let isMended = false
+    const authorize: Authorize = (_session, request) => isMended || (request as { url: string }).url !== ''
+    const { app, cookie, context, heard, say } = await startTalking({ bridge: { authorize } })
+    await app.call('POST', '/set?key=role&value=guest', cookie)
+    await until(() => app.faults.length > 0)
+    await say('one')
+    expect(heard).toEqual([])
+    expect(context.ended).toBeUndefined()
+    isMended = true
+    await until(() => heard.length === 1)
+  })
+
   it('are held for a change that comes before the answer, too: an older yes releases nothing', async () => {
     const { authorize, questions, answer } = authorizeByHand()
     const { app, cookie, client, heard, say } = await startTalking({ bridge: { authorize } })

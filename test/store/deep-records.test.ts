@@ -1,5 +1,6 @@
 import type { SessionData } from 'express-session'
 import { describe, expect, it } from 'vitest'
+import type { SessionContext } from 'ws-session-bridge'
 import { RecordTooDeepError, snapshotOf } from '../../src/store/snapshot.js'
 import { record } from '../live/bound.js'
 import { startApp } from '../support/app.js'
@@ -43,6 +44,23 @@ describe('a record nested deeper than 200 levels', () => {
     expect((await app.call('GET', '/me', cookie)).status).toBe(200)
     await expect.poll(() => app.faults).toContainEqual(expect.objectContaining({ code: 'RECORD_TOO_DEEP' }))
   })
+
+  it('leaves an open socket its last snapshot, and ends it as one that could not be checked', async () => {
+    const contexts: SessionContext[] = []
+    const onConnection = (_ws: unknown, _request: unknown, context: SessionContext) => contexts.push(context)
+    const app = await startApp({ onConnection, bridge: { unverifiedMs: 300 } })
+    const cookie = await app.login('ada')
+    const socket = await open(app.wsUrl, { cookie })
+    const [context] = contexts
+    app.store.get = (_id, callback) => callback(null, { ...record(), draft: nested(300) } as SessionData)
+    app.bridge.check(context!.sessionID)
+    expect((await socket.closed).code).toBe(1013)
+    expect(context!.ended).toEqual({ reason: 'unverified', code: 1013 })
+    expect(context!.session).toMatchObject({ user: 'ada' })
+    expect(context!.session).not.toHaveProperty('draft')
+    // Told once, however often it was read.
+    expect(app.faults).toEqual([expect.objectContaining({ code: 'RECORD_TOO_DEEP' })])
+  })
 })
 
 describe('what has no JSON, given to update', () => {
@@ -60,6 +78,7 @@ describe('what has no JSON, given to update', () => {
     const error: unknown = await updating.catch((thrown: unknown) => thrown)
     expect(error).toBeInstanceOf(TypeError)
     expect(String(error)).toMatch(message)
+    expect(String(error)).toMatch(/update: .* nothing was written/)
     expect(await app.bridge.load(sessionID)).toEqual(expect.not.objectContaining(data))
     expect(app.faults).toEqual([])
   })
