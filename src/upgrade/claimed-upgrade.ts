@@ -1,7 +1,7 @@
 /*
  * One upgrade that a bridge answers, unless another listener of the server does.
  */
-import type { IncomingMessage } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 
 import { createPrivateSlot } from '../internal/private-slot.js'
@@ -44,7 +44,7 @@ export class ClaimedUpgrade {
   readonly socket: Duplex
   /** What came after the request's headers, before its answer. */
   readonly head: Buffer
-  readonly #bytesOnArrival: number
+  #bytesOnArrival: number
 
   private constructor(request: IncomingMessage, socket: Duplex, head: Buffer, bytesOnArrival: number) {
     this.request = request
@@ -62,6 +62,19 @@ export class ClaimedUpgrade {
     return new ClaimedUpgrade(request, socket, head, bytesOnArrival)
   }
 
+  /** Whether a request that came before it on its connection is still being answered. */
+  get isBehindAnswer(): boolean {
+    return answerUnderWay(this.socket) !== undefined
+  }
+
+  /** Resolves when all requests before it are answered; what was written for them is no answer to this one. */
+  async earlierAnswers(): Promise<void> {
+    for (let answer = answerUnderWay(this.socket); answer !== undefined; answer = answerUnderWay(this.socket)) {
+      await closeOf(answer)
+    }
+    this.#bytesOnArrival = bytesWrittenTo(this.socket)
+  }
+
   /** Whether another listener has written to the socket since it arrived. */
   get isAnsweredElsewhere(): boolean {
     return bytesWrittenTo(this.socket) !== this.#bytesOnArrival
@@ -75,4 +88,17 @@ export class ClaimedUpgrade {
     const socket: Duplex & { _readableState?: { ended?: boolean } } = this.socket
     return socket.readable && socket.writable && !socket.destroyed && socket._readableState?.ended !== true
   }
+}
+
+/* `once` of node:events would listen for 'error', too, and so hide it from the app. */
+function closeOf(answer: ServerResponse): Promise<void> {
+  return new Promise((resolve) => answer.once('close', resolve))
+}
+
+/*
+ * A client may send its upgrade before earlier requests of the connection are answered (pipelining; RFC 9112, section 9.3.2: the
+ * answers come in the order of the requests). Node has no public name for the answer that a socket is being written to.
+ */
+function answerUnderWay(socket: Duplex & { _httpMessage?: ServerResponse | null }): ServerResponse | undefined {
+  return socket.destroyed ? undefined : (socket._httpMessage ?? undefined)
 }

@@ -105,11 +105,8 @@ export class UpgradeHandler {
       let result: AuthResult | undefined = this.#refusalAtOnce(target.wss, request)
       if (result === undefined) {
         lease = new SessionLease(this.#deps.sessions)
-        result = await this.#authenticate(request, socket, {
-          lease,
-          kind: target.kind,
-          onSession: this.#onSession,
-        })
+        const scope = { lease, kind: target.kind, onSession: this.#onSession }
+        result = await this.#authenticate(request, socket, scope, upgrade)
       }
       // From here to 'connection' everything is synchronous, so that no message comes before its listener.
       const refusal = asRefusal(result) ?? this.#refusalSince(upgrade)
@@ -211,13 +208,15 @@ export class UpgradeHandler {
   #authenticate(
     request: IncomingMessage,
     socket: Duplex | undefined,
-    parts: AuthenticationScope,
+    scope: AuthenticationScope,
+    upgrade?: ClaimedUpgrade,
   ): AuthResult | Promise<AuthResult> {
     const { authenticator, pending, reports } = this.#deps
     if (this.#shuttingDown) return refusalOf('shutting-down')
     const attempt = pending.add(socket)
     if (attempt === undefined) return refusalOf('too-many-pending')
-    attempt.follow(authenticator.authenticate(request, attempt, parts), reports)
+    const start = (): Promise<AuthResult> => authenticator.authenticate(request, attempt, scope)
+    attempt.follow(upgrade?.isBehindAnswer === true ? upgrade.earlierAnswers().then(start) : start(), reports)
     return attempt.outcome
   }
 
@@ -230,6 +229,7 @@ export class UpgradeHandler {
 
   #refuse(upgrade: ClaimedUpgrade, refusal: Refusal): void {
     const { refusedByClose, reports } = this.#deps
+    if (upgrade.isBehindAnswer) return this.#cut(upgrade, refusal)
     if (upgrade.isAnsweredElsewhere) return this.#leaveToOther(upgrade)
     if (refusedByClose === undefined || !this.#attempt(() => refusedByClose.refuse(upgrade, refusal))) {
       return this.#refuseByStatus(upgrade, refusal)
@@ -239,9 +239,16 @@ export class UpgradeHandler {
 
   #refuseByStatus(upgrade: ClaimedUpgrade, refusal: Refusal): void {
     const { refused, reports } = this.#deps
+    if (upgrade.isBehindAnswer) return this.#cut(upgrade, refusal)
     if (upgrade.isAnsweredElsewhere) return this.#leaveToOther(upgrade)
     refused.refuse(upgrade.socket, refusal)
     reports.refused(refusal, upgrade.request)
+  }
+
+  /* An answer in the midst of an earlier one would be read as a part of that. */
+  #cut({ request, socket }: ClaimedUpgrade, refusal: Refusal): void {
+    socket.destroy()
+    this.#deps.reports.refused(refusal, request)
   }
 
   /* The socket is the other listener's now: nothing is written, and nothing destroyed. */
