@@ -4,7 +4,10 @@ import { Cookie } from 'express-session'
 import { describe, expect, it } from 'vitest'
 import { createSessionBridge, SessionEndedError } from 'ws-session-bridge'
 import { redisLiveStore } from 'ws-session-bridge/redis'
+import type { Deployment, NodeAddress } from '../../src/redis/deployment.js'
+import { OptimisticLock } from '../../src/redis/optimistic-lock.js'
 import { snapshotOfStored } from '../../src/store/normalized-session.js'
+import { rest } from '../live/bound.js'
 import { startApp } from '../support/app.js'
 import { atEnd } from '../support/at-end.js'
 import { open } from '../support/client.js'
@@ -107,6 +110,18 @@ describe('a write on Redis', () => {
     await touching
     await Promise.allSettled(updates)
     expect(took).toBeLessThan(1_000)
+  })
+
+  it('without scripts waits for the writes of its own key alone, even where one of them never ends', async () => {
+    const asked: string[] = []
+    const addressOf = (key: string): Promise<NodeAddress> => {
+      asked.push(key)
+      return new Promise(() => undefined)
+    }
+    const lock = new OptimisticLock({ addressOf } as unknown as Deployment)
+    for (const key of ['busy', 'busy', 'victim']) void lock.replace(key, '{}', '{}', () => false)
+    await rest()
+    expect(asked).toEqual(['busy', 'victim'])
   })
 
   it('without scripts knows that a key was touched meanwhile by what Redis answers, not by the name of a class', async () => {
