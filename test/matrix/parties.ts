@@ -2,6 +2,7 @@
 import { cpSync, existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { install } from './process.js'
+import type { Tools } from './tools.js'
 import { checkSharedServer, type SharedServer } from './shared-server.js'
 
 type Row = (what: string, on: string, work: () => Promise<string>) => Promise<void>
@@ -62,27 +63,15 @@ async function newHome(root: string, home: string, packages: readonly string[], 
   await install(home, [...packages, 'express', 'express-session', 'ws'])
 }
 
-const runtimes = [
-  { name: 'Bun 1.4', packages: ['bun@1.4'], binary: '@oven/bun-linux-x64/bin/bun', args: [] },
-  {
-    name: 'Deno 2.9',
-    packages: ['deno@2.9'],
-    binary: '@deno/linux-x64-glibc/deno',
-    args: ['run', '--allow-all', '--node-modules-dir=manual'],
-  },
-]
-
 /** Runs the README's start, compiled in a folder of `newUser`, on runtimes that are not Node. */
-export async function tryRuntimes(folder: string, user: string, row: Row): Promise<void> {
-  if (process.platform !== 'linux' || process.arch !== 'x64') return
-  for (const { name, packages, binary, args } of runtimes) {
-    await row("the README's Start", name, async () => {
-      const home = join(folder, name.replace(' ', '-'))
-      mkdirSync(home)
-      // Binaries inside of packages: no script has to fetch them.
-      await install(home, packages)
-      const command = join(home, 'node_modules', binary)
-      return checkSharedServer({ command, args, folder: join(user, 'out'), script: 'start.js', asks: true })
-    })
+export async function tryRuntimes(user: string, { bun, deno }: Tools, row: Row): Promise<void> {
+  const runtimes = [
+    { name: 'Bun 1.4', command: bun, args: [] },
+    { name: 'Deno 2.9', command: deno, args: ['run', '--allow-all', '--node-modules-dir=manual'] },
+  ]
+  for (const { name, command, args } of runtimes) {
+    await row("the README's Start", name, () =>
+      checkSharedServer({ command, args, folder: join(user, 'out'), script: 'start.js', asks: true }),
+    )
   }
 }

@@ -41,8 +41,16 @@ export async function expectSaid(command: string, args: readonly string[], optio
   return said
 }
 
-/** Installs packages into a folder, without a lock file and without their scripts. */
+/** Installs packages into a folder, without a lock file and without their scripts. What npm has kept is not asked for again. */
 export async function install(folder: string, packages: readonly string[]): Promise<void> {
-  const flags = ['--no-save', '--no-package-lock', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error']
+  const flags = [
+    '--no-save',
+    '--no-package-lock',
+    '--ignore-scripts',
+    '--no-audit',
+    '--no-fund',
+    '--loglevel=error',
+    '--prefer-offline',
+  ]
   await run('npm', ['install', ...flags, ...packages], { cwd: folder })
 }

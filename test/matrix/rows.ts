@@ -22,7 +22,7 @@ export async function row(what: string, on: string, work: () => Promise<string>)
   }
 }
 
-/** Does the work of several rows, two at a time: most keep one core busy. */
+/** Does works that do not depend on each other, two at a time: each keeps one core busy. The longest come first. */
 export async function inPairs(works: readonly (() => Promise<void>)[]): Promise<void> {
   const waiting = [...works]
   const worker = async () => {

@@ -15,7 +15,7 @@ import { inPairs, row, tellTable } from './rows.js'
 import { runnerPackages, tryRunners } from './runners.js'
 import { tryScript } from './runtimes.js'
 import { projectWith, runSuite } from './suite.js'
-import { installTools } from './tools.js'
+import { installTools, type Tools } from './tools.js'
 
 interface Pair {
   readonly node: Node
@@ -34,35 +34,32 @@ function pairs(nodes: readonly Node[], oldest: Peers, newest: Peers): Pair[] {
   return [{ node: lowest, peers: oldest }, ...withNewest.map((node) => ({ node, peers: newest }))]
 }
 
-async function tryPackage(tarball: string, all: readonly Pair[], ages: readonly Peers[]): Promise<void> {
-  for (const peers of ages) {
-    const user = await newUser(root, join(folder, `user-${peers.age}`), tarball, peers)
-    for (const { node } of all.filter((pair) => pair.peers === peers)) {
-      const on = `Node ${node.version}, ${peers.age} peers`
-      await row('import and require()', on, () => tryEntries(node, user))
-      await row("the README's Start", on, () => tryStart(node, user))
-    }
-    // What else has types asks for more than 5.4.
-    const works = compilers.slice(1).flatMap((compiler) =>
-      [true, false].map((exact) => () => {
-        const on = `TypeScript ${compiler}, ${peers.age} types, exactOptionalPropertyTypes ${exact ? 'on' : 'off'}`
-        return row('types', on, () => tryTypes(user, compiler, exact))
-      }),
-    )
-    await inPairs(works)
-    if (peers.age === 'newest') await tryCompilers(user)
+/** As a user has it, who comes with these peers. */
+async function tryPackage(tarball: string, all: readonly Pair[], peers: Peers, tools?: Tools): Promise<void> {
+  const user = await newUser(root, join(folder, `user-${peers.age}`), tarball, peers)
+  for (const { node } of all.filter((pair) => pair.peers === peers)) {
+    const on = `Node ${node.version}, ${peers.age} peers`
+    await row('import and require()', on, () => tryEntries(node, user))
+    await row("the README's Start", on, () => tryStart(node, user))
   }
+  // What else has types asks for more than 5.4.
+  for (const compiler of compilers.slice(1)) {
+    for (const exact of [true, false]) {
+      const on = `TypeScript ${compiler}, ${peers.age} types, exactOptionalPropertyTypes ${exact ? 'on' : 'off'}`
+      await row('types', on, () => tryTypes(user, compiler, exact))
+    }
+  }
+  if (peers.age === 'oldest') return
+  await tryCompilers(user)
+  if (tools !== undefined) await tryRuntimes(user, tools, row)
 }
 
 /** What people build and test with, in one folder. */
-async function tryToolchains(tarball: string): Promise<void> {
+async function tryToolchains(tarball: string, tools?: Tools): Promise<void> {
   const user = join(folder, 'toolchains')
   mkdirSync(user)
   const peers = ['ws@8', 'express-session@1', '@types/ws@8', '@types/express-session@1', 'redis@6', 'connect-redis@9']
-  const [tools] = await Promise.all([
-    installTools(join(folder, 'tools')),
-    install(user, [tarball, ...peers, ...runnerPackages, ...bundlerPackages]),
-  ])
+  await install(user, [tarball, ...peers, ...runnerPackages, ...bundlerPackages])
   await tryRunners(user)
   await tryBundles(user)
   if (tools !== undefined) {
@@ -78,36 +75,43 @@ async function tryToolchains(tarball: string): Promise<void> {
   )
 }
 
-async function trySuites(all: readonly Pair[]): Promise<void> {
-  const withRedis = new Set<Peers>()
-  // All copies first: who goes on editing meanwhile does not edit half of them.
+/** The tests of this project: all that are fast, and those of Redis where `withRedis` says so. */
+async function trySuites({ node, peers }: Pair, project: string, withRedis: boolean): Promise<void> {
+  const on = `Node ${node.version}, ${peers.age} peers`
+  await row('fast tests', on, () => runSuite(node, project, 'fast tests'))
+  if (withRedis) await row('Redis tests', on, () => runSuite(node, project, 'Redis tests'))
+}
+
+/** Each pair in a copy of its own. All copies first: who goes on editing meanwhile does not edit half of them. */
+function suitesOf(all: readonly Pair[]): (() => Promise<void>)[] {
+  if (isPackageOnly) return []
   const projects = all.map(({ peers }, n) => projectWith(root, join(folder, `project-${n}`), peers))
-  for (const [n, { node, peers }] of all.entries()) {
-    const project = projects[n]!
-    const on = `Node ${node.version}, ${peers.age} peers`
-    await row('fast tests', on, () => runSuite(node, project, 'fast tests'))
-    if (!withRedis.has(peers)) await row('Redis tests', on, () => runSuite(node, project, 'Redis tests'))
-    withRedis.add(peers)
-  }
+  return all.map((pair, n) => {
+    const isFirstOfItsPeers = all.findIndex(({ peers }) => peers === pair.peers) === n
+    return () => trySuites(pair, projects[n]!, isFirstOfItsPeers)
+  })
 }
 
 try {
   mkdirSync(join(folder, 'nodes'))
   const tarball = await pack(root, folder)
   await row('the matrix itself', 'what every row stands on', async () => {
-    const [nodes, oldest, newest] = await Promise.all([
+    const [nodes, oldest, newest, tools] = await Promise.all([
       installNodes(join(folder, 'nodes')),
       installPeers(root, join(folder, 'oldest'), 'oldest'),
       installPeers(root, join(folder, 'newest'), 'newest'),
+      installTools(join(folder, 'tools')),
     ])
     console.log(`${described(oldest)}\n${described(newest)}`)
     console.log(`Node ${nodes.map(({ version }) => version).join(', ')}; the lowest has the oldest peers\n`)
     const all = pairs(nodes, oldest, newest)
-    await tryToolchains(tarball)
-    await tryPackage(tarball, all, [oldest, newest])
-    await tryRuntimes(folder, join(folder, 'user-newest'), row)
-    await trySharedServers(root, folder, tarball, row)
-    if (!isPackageOnly) await trySuites(all)
+    await inPairs([
+      () => tryToolchains(tarball, tools),
+      () => tryPackage(tarball, all, newest, tools),
+      ...suitesOf(all),
+      () => tryPackage(tarball, all, oldest),
+      () => trySharedServers(root, folder, tarball, row),
+    ])
     return 'ran to its end'
   })
 } finally {

@@ -3,7 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { copyFixtures } from './fixtures.js'
 import { run } from './process.js'
-import { inPairs, row } from './rows.js'
+import { row } from './rows.js'
 
 /** What the rows need; the package and its peers come with it. */
 export const runnerPackages = [
@@ -79,9 +79,9 @@ const runners: readonly Runner[] = [
 
 /** Runs them all in a folder where {@link runnerPackages} are installed. */
 export async function tryRunners(folder: string): Promise<void> {
-  await inPairs(
-    runners.map((runner, n) => () => row('the test kit', runner.name, () => tryRunner(folder, `runner-${n}`, runner))),
-  )
+  for (const [n, runner] of runners.entries()) {
+    await row('the test kit', runner.name, () => tryRunner(folder, `runner-${n}`, runner))
+  }
 }
 
 async function tryRunner(folder: string, name: string, runner: Runner): Promise<string> {

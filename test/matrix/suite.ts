@@ -15,8 +15,14 @@ const redisTests = [
   'test/store/connect-redis.redis.test.ts',
 ]
 
-/** What a busy machine is late with says nothing of a Node. */
-const patient = ['--testTimeout=60000', '--hookTimeout=60000']
+/** What a busy machine is late with says nothing of a Node. One worker: two suites run at a time. */
+const patient = ['--testTimeout=60000', '--hookTimeout=60000', '--maxWorkers=1']
+
+/**
+ * Pages are compared with the packages of the lock file, and compiled by its TypeScript: that says nothing of a Node or a
+ * peer. Rows of their own start the README's code on each.
+ */
+const ofThePages = ['api-reference', 'readme']
 
 /** What goes by the package's names alone, and by sockets, sessions and errors. */
 const minifiedTests = ['test/live', 'test/upgrade', 'test/socket.io']
@@ -37,8 +43,7 @@ export function projectWith(root: string, folder: string, peers: Pick<Peers, 'fo
       filter: (source) => !leftOut.has(source.split(/[\\/]/).at(-1)!),
     })
   }
-  // The pages that it compares are written with the packages of the lock file: older types are told in other words.
-  rmSync(join(folder, 'test/api-reference.test.ts'))
+  for (const name of ofThePages) rmSync(join(folder, `test/${name}.test.ts`))
   linkPackages(join(root, 'node_modules'), join(folder, 'node_modules'))
   for (const name of Object.keys(peers.versions)) {
     const link = join(folder, 'node_modules', name)

@@ -16,7 +16,7 @@ export interface Tools {
 export async function installTools(folder: string): Promise<Tools | undefined> {
   if (process.platform !== 'linux' || process.arch !== 'x64') return undefined
   mkdirSync(folder)
-  const binaries = ['@pnpm/exe.linux-x64', '@oven/bun-linux-x64', '@deno/linux-x64-glibc']
+  const binaries = ['@pnpm/exe.linux-x64', '@oven/bun-linux-x64@1.4', '@deno/linux-x64-glibc@2.9']
   await install(folder, [...binaries, '@yarnpkg/cli-dist'])
   const modules = join(folder, 'node_modules')
   const tools = {
