@@ -1,12 +1,13 @@
 // a WebSocket server in another place, which only ever sees who was authenticated here.
 import { once } from 'node:events'
 import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { connect, type AddressInfo, type Socket } from 'node:net'
 import { describe, expect, it } from 'vitest'
 import { WebSocketServer } from 'ws'
 import { startApp } from '../support/app.js'
 import { atEnd } from '../support/at-end.js'
 import { open, refused } from '../support/client.js'
+import { upgradeRequest } from '../support/raw-request.js'
 import { proxyUpgrades } from './proxied-upgrade.js'
 
 async function startProxy() {
@@ -27,7 +28,7 @@ async function startProxy() {
     upstream.close()
     server.close()
   })
-  return { ...app, upstream, url: `ws://127.0.0.1:${(server.address() as AddressInfo).port}/chat` }
+  return { ...app, upstream, proxied: server, url: `ws://127.0.0.1:${(server.address() as AddressInfo).port}/chat` }
 }
 
 describe('an upgrade that is authenticated and then proxied', () => {
@@ -42,6 +43,22 @@ describe('an upgrade that is authenticated and then proxied', () => {
     const { url, upstream } = await startProxy()
     expect((await refused(url)).status).toBe(401)
     expect(upstream.clients.size).toBe(0)
+  })
+
+  it('that is refused is closed soon, whether its client leaves or stays', async () => {
+    const { url, proxied } = await startProxy()
+    for (const leaves of [true, false]) {
+      const accepted = once(proxied, 'connection') as Promise<[Socket]>
+      const client = connect({ port: Number(new URL(url).port), host: '127.0.0.1', allowHalfOpen: true })
+      client.write(upgradeRequest({}))
+      const [socket] = await accepted
+      const closed = once(socket, 'close')
+      expect(String(await once(client, 'data'))).toContain('401 Unauthorized')
+      client.on('error', () => undefined)
+      if (leaves) client.end('what nobody will read')
+      await closed
+      client.destroy()
+    }
   })
 
   it('is cut on both sides by a logout', async () => {

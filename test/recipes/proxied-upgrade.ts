@@ -12,6 +12,8 @@ export function proxyUpgrades(server: Server, bridge: SessionBridge, upstream: {
       if (!verdict.accepted || verdict.context === undefined) {
         const status = verdict.accepted ? 401 : verdict.refusal.status
         socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`)
+        socket.resume() // an unread socket does not see that its client leaves
+        setTimeout(() => socket.destroy(), 1_000).unref() // and a client that does not leave is cut
         return
       }
       const { context } = verdict
