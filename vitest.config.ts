@@ -23,7 +23,8 @@ export default defineConfig({
   },
   test: {
     pool: 'forks',
-    maxWorkers: 2,
+    // Most tests wait for servers and clocks: three files at a time keep two cores busy.
+    maxWorkers: 3,
     setupFiles: ['test/support/at-end.ts'],
     reporters: ['default', new CountsReporter()],
     restoreMocks: true,

@@ -65,7 +65,7 @@ describe('the packed package', () => {
   let packed: Packed
   beforeAll(async () => {
     packed = await pack()
-  })
+  }, 180_000)
 
   it('holds the built code, its types and source maps, the documents, and nothing else', () => {
     const built = packed.files.filter((file) => /^dist\/(?:cjs|esm)\/.*\.(?:js|js\.map|d\.ts)$/.test(file))

@@ -21,8 +21,8 @@ beforeAll(async () => {
 })
 
 const looks = [
-  { look: 'desktop', options: { viewport: { width: 1200, height: 820 }, colorScheme: 'light' } },
-  { look: 'dark', options: { viewport: { width: 1200, height: 820 }, colorScheme: 'dark' } },
+  { look: 'desktop', options: { viewport: { width: 1280, height: 820 }, colorScheme: 'light' } },
+  { look: 'dark', options: { viewport: { width: 1280, height: 820 }, colorScheme: 'dark' } },
   { look: 'phone', options: { viewport: { width: 390, height: 844 }, colorScheme: 'light', isMobile: true } },
 ] as const
 

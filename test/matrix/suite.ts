@@ -15,8 +15,8 @@ const redisTests = [
   'test/store/connect-redis.redis.test.ts',
 ]
 
-/** What a busy machine is late with says nothing of a Node. One worker: two suites run at a time. */
-const patient = ['--testTimeout=60000', '--hookTimeout=60000', '--maxWorkers=1']
+/** What a busy machine is late with says nothing of a Node. Fewer workers than usual: two suites run at a time. */
+const patient = ['--testTimeout=60000', '--hookTimeout=60000', '--maxWorkers=2']
 
 /**
  * Pages are compared with the packages of the lock file, and compiled by its TypeScript: that says nothing of a Node or a

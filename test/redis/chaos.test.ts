@@ -19,7 +19,7 @@ import { startOnRedis } from './app-on-redis.js'
 
 // The same again: CHAOS_SEED=… npx vitest run test/redis/chaos.test.ts; longer: CHAOS_MS=600000.
 const seed = seedOf('CHAOS_SEED')
-const chaosMs = Number(process.env.CHAOS_MS ?? scaled(20_000, 300_000))
+const chaosMs = Number(process.env.CHAOS_MS ?? scaled(10_000, 300_000))
 const sessions = 30
 
 /** Where the sessions are, and what befalls it round by round. */
