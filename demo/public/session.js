@@ -55,7 +55,7 @@ export function createSessionView() {
       if (shown !== undefined && shown !== data) note('The session changed.', 'changed')
       shown = data
       setText(byId('snapshot'), lines)
-      // Nobody's typing is overwritten.
+      // What is being typed is not overwritten.
       if (byId('edit-form').contains(document.activeElement)) return
       byId('new-name').value = snapshot.user
       byId('new-role').value = snapshot.role
