@@ -72,10 +72,13 @@ export class OwnDestroys {
     const pending = this.#calls.get(call)
     if (pending !== undefined) {
       this.#calls.delete(call)
-      if (call.hasFailed || call.sessionID === undefined) this.failed(pending)
-      else this.succeeded(pending)
+      if (call.isDone && call.sessionID !== undefined) this.succeeded(pending)
+      else this.failed(pending)
+    } else if (call.isDone && call.sessionID !== undefined) {
+      // The answer came before the call returned.
+      this.succeeded(this.#begin(call.sessionID))
     } else if (call.isAnswered) {
-      // It had no callback, or the answer came before the call returned: whether it was done, only the store can say.
+      // It had no callback, or threw: whether it was done, only the store can say.
       for (const live of this.#sessionsOf(call.sessionID)) this.#read(live)
     } else {
       this.#calls.set(call, this.#begin(call.sessionID, call))

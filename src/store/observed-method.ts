@@ -8,7 +8,7 @@ import { isThenable } from '../internal/is-thenable.js'
 /** A method of a Store that changes sessions. */
 export type Method = 'set' | 'touch' | 'destroy' | 'clear'
 
-/** A call that may change a session. One object for each call, whose answer changes the last two fields. */
+/** A call that may change a session. One object for each call, whose answer changes the last three fields. */
 export interface StoreCall {
   /** Grows from call to call: answers may come in another order. */
   readonly number: number
@@ -23,6 +23,8 @@ export interface StoreCall {
   readonly isAnswered: boolean
   /** True if the answer was an error: whether the store did it is unknown. */
   readonly hasFailed: boolean
+  /** True if the store itself has said that it is done: it may have had no way to, without a callback and a promise. */
+  readonly isDone: boolean
 }
 
 /** Called right after a call, and again with the same object at its answer; once if it was answered by then. It must not throw. */
@@ -80,6 +82,7 @@ class ObservedCall implements StoreCall {
   readonly expiresAt: number | undefined
   isAnswered = false
   hasFailed = false
+  isDone = false
   readonly #tell: StoreCallListener
   #answerWasTold = false
 
@@ -98,6 +101,7 @@ class ObservedCall implements StoreCall {
     if (this.#answerWasTold) return
     this.isAnswered = this.#answerWasTold = true
     this.hasFailed ||= Boolean(error)
+    this.isDone = !this.hasFailed
     this.#tell(this)
   }
 

@@ -107,6 +107,22 @@ describe('an answered destroy of this process', () => {
     expect(heard).toEqual([])
   })
 
+  it('reads nothing for that where the store calls back before its destroy returns', async () => {
+    const store = new MemoryStore()
+    const destroy = store.destroy.bind(store)
+    store.destroy = (sessionID, callback) => {
+      destroy(sessionID)
+      callback?.()
+    }
+    const { context, store: gated, heard, say } = await startTalking({ store })
+    const get = vi.spyOn(gated, 'get').mockImplementation(() => undefined)
+    await context.destroy()
+    await say('too late')
+    expect(context.ended).toEqual({ reason: 'destroyed', code: 4401 })
+    expect(heard).toEqual([])
+    expect(get).not.toHaveBeenCalled()
+  })
+
   it('ends a context at its bind() that authenticate() had loaded before, and reads nothing for that', async () => {
     const { bridge, store, authenticate } = startBridge()
     store.set('id', record())
