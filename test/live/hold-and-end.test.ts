@@ -4,7 +4,7 @@ import { describe, expect, it, vi } from 'vitest'
 import { createWebSocketStream, type WebSocket } from 'ws'
 import type { Authorize, SessionBridgeOptions, SessionEnd } from 'ws-session-bridge'
 import { startApp, type AppOptions } from '../support/app.js'
-import { open } from '../support/client.js'
+import { open, refused } from '../support/client.js'
 import { createGate, gatedStore, type Gate } from '../support/gate.js'
 import { PlainConnection, record, rest, startBridge, stopClocks, until } from './bound.js'
 import { connect } from './connected.js'
@@ -133,6 +133,23 @@ describe('an answered destroy of this process', () => {
     bridge.bind(context, connection)
     expect(context.ended).toEqual({ reason: 'destroyed', code: 4401 })
     expect(connection.closings).toEqual([{ code: 4401, reason: 'destroyed' }])
+  })
+})
+
+describe('a handshake that comes while a destroy of this process is under way', () => {
+  it('waits for its answer, and is refused', async () => {
+    const { app, store, hold, cookie } = await startTalking()
+    const gate = hold('destroy')
+    const logout = app.call('POST', '/logout', cookie)
+    await gate.arrived
+    const get = vi.spyOn(store, 'get')
+    const refusal = refused(app.wsUrl, { cookie })
+    await until(() => app.bridge.stats().pending === 1)
+    await rest()
+    expect(get).not.toHaveBeenCalled()
+    gate.open()
+    expect((await refusal).status).toBe(401)
+    await logout
   })
 })
 

@@ -80,6 +80,20 @@ describe('disconnect()', () => {
     expect(sockets[0].context.ended).toEqual({ reason: 'disconnected', code: 4000 })
   })
 
+  it('ends and closes a connection once, also where its function has ended it already', async () => {
+    const { bridge, store, bind } = startBridge()
+    store.set('id', record())
+    const bound = await bind('id')
+    const ended = vi.fn()
+    bound.context.on('end', ended)
+    bridge.disconnect(({ sessionID }) => {
+      bridge.disconnect(sessionID, { code: 4000 })
+      return true
+    })
+    expect(ended).toHaveBeenCalledExactlyOnceWith({ reason: 'disconnected', code: 4000 })
+    expect(bound.connection.closings).toEqual([{ code: 4000, reason: 'disconnected' }])
+  })
+
   it('is 0 for an unknown session, a second time, and when nobody is meant', async () => {
     const { app, ada } = await startThree()
     expect(app.bridge.disconnect('unknown')).toBe(0)

@@ -52,7 +52,7 @@ describe('handleUpgrade in a listener of the user’s own', () => {
       },
     })
     // The last one could be answered, but not be destroyed a second later.
-    const half = Object.assign(new EventEmitter(), { end: () => undefined, resume: () => undefined })
+    const half = Object.assign(new EventEmitter(), { writable: true, end: () => undefined, resume: () => undefined })
     for (const socket of [{}, new EventEmitter(), undefined, half]) {
       bridge.handleUpgrade(wss, request, socket as never, Buffer.alloc(0))
     }

@@ -131,6 +131,14 @@ describe('bridge.close()', () => {
     expect((await client.closed).code).toBe(1001)
   })
 
+  it('closes the LiveStore once, however often it is called', async () => {
+    const live = new ByHandLiveStore()
+    const app = await startApp({ bridge: { live } })
+    await Promise.all([app.bridge.close(), app.bridge.close()])
+    await app.bridge.close()
+    expect(live.closed).toBe(1)
+  })
+
   it('ends a bridge for good: attach throws, handleUpgrade answers 503', async () => {
     const app = await startApp()
     await app.bridge.close()
