@@ -25,6 +25,8 @@ export type FaultKind =
   | 'record'
   /** A check failed, and not for want of the store. */
   | 'check'
+  /** The store failed to put off the expiry of a session, for its messages, its connections or its cookie. At most once a minute. */
+  | 'touch'
   /** The LiveStore says so, or could not watch a session, leave it, or be closed. */
   | 'live-store'
   /** Another upgrade listener of the server answers, or would answer, the upgrades that the bridge answers. */

@@ -1,21 +1,40 @@
 /*
  * What keeps a session from expiring while it has connections.
  */
+import type { Clock } from '../internal/clock.js'
 import type { LiveSession } from './live-session.js'
 import type { Revalidator } from './revalidator.js'
 import type { TimedStore } from './timed-store.js'
 import type { TouchTimes } from './touch-times.js'
+
+/** During an outage of the store, the touches of all sessions fail. One of them says so. */
+const faultPauseMs = 60_000
+
+/** What touching needs. */
+export interface KeepAliveDependencies {
+  readonly times: TouchTimes
+  readonly store: TimedStore
+  readonly revalidator: Revalidator
+  readonly clock: Clock
+  /** A touch failed: told at most once a minute. Must not throw. */
+  readonly onFault: (error: unknown) => void
+}
 
 /** Touches sessions. */
 export class KeepAlive {
   readonly #times: TouchTimes
   readonly #store: TimedStore
   readonly #revalidator: Revalidator
+  readonly #clock: Clock
+  readonly #onFault: (error: unknown) => void
+  #faultAt = -Infinity
 
-  constructor(times: TouchTimes, store: TimedStore, revalidator: Revalidator) {
+  constructor({ times, store, revalidator, clock, onFault }: KeepAliveDependencies) {
     this.#times = times
     this.#store = store
     this.#revalidator = revalidator
+    this.#clock = clock
+    this.#onFault = onFault
   }
 
   /** Whether messages have to be heard of. */
@@ -40,10 +59,24 @@ export class KeepAlive {
     const check = (): void => {
       this.#revalidator.check(live)
     }
-    // After a failure, the check finds out for itself whether the store is unavailable, and tries again.
-    this.#store.touch(live.sessionID, stored).then((result) => {
-      if (result === 'gone') check()
-      else if (result !== 'touched') this.#revalidator.written(live, result.touched, readsBegun)
-    }, check)
+    this.#store.touch(live.sessionID, stored).then(
+      (result) => {
+        if (result === 'gone') check()
+        else if (result !== 'touched') this.#revalidator.written(live, result.touched, readsBegun)
+      },
+      (error: unknown) => {
+        this.#failed(error)
+        // The check finds out for itself whether the store is unavailable, and tries again.
+        check()
+      },
+    )
+  }
+
+  /* A store whose `get` works and whose `touch` never does would let active users expire, and nobody would know why. */
+  #failed(error: unknown): void {
+    const now = this.#clock.elapsed()
+    if (now - this.#faultAt < faultPauseMs) return
+    this.#faultAt = now
+    this.#onFault(error)
   }
 }

@@ -123,7 +123,7 @@ export class LiveSessions implements RegistryListener {
     this.#scheduler = scheduler
     this.#revalidator = revalidator
     this.#sweep = new RevalidationSweep(options.revalidateMs, registry, revalidator, clock)
-    this.#keepAlive = new KeepAlive(touchTimes, store, revalidator)
+    this.#keepAlive = new KeepAlive({ times: touchTimes, store, revalidator, clock, onFault: this.#touchFailed })
     this.#writer = writer
     this.ownDestroys = ownDestroys
     this.operations = operations
@@ -352,6 +352,11 @@ export class LiveSessions implements RegistryListener {
     if (method !== 'touch' || hasFailed || sessionID === undefined || expiresAt === undefined) return
     const live = this.registry.get(sessionID)
     if (live !== undefined) this.#revalidator.touched(live, expiresAt)
+  }
+
+  /* Touches that are cut off by closing are no faults. */
+  readonly #touchFailed = (error: unknown): void => {
+    if (!this.#shuttingDown) this.#options.reports.fault('touch', error)
   }
 
   readonly #storeFailed = (error: unknown): void => {

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { beforeEach, describe, expect, it, vi } from 'vitest'
 import type { KeepAliveMode } from 'ws-session-bridge'
 import { startApp } from '../support/app.js'
-import { record, rest, startBridge, stopClocks, until } from './bound.js'
+import { record, rest, startBridge, stopClocks, until, type Bound } from './bound.js'
 import { bindFound, ByHandLiveStore, stored } from './by-hand-live-store.js'
 import { connect } from './connected.js'
 import { TtlStore } from './ttl-store.js'
@@ -180,15 +180,39 @@ describe('keepAlive', () => {
     expect(live.gets.map(({ sessionID }) => sessionID)).toEqual(checked)
   })
 
-  it('is no reason for a fault where the store fails, and ends nobody', async () => {
+  it('says in a fault that touches fail, once a minute for all sessions, and ends nobody', async () => {
     const { store, bind, touch, faults } = start('messages')
+    touch.mockImplementation((_id, _session, callback) => (callback as (error: Error) => void)(new Error('down')))
+    const bound: Bound[] = []
+    for (const id of ['one', 'two', 'three']) {
+      store.set(id, record({}, 3_600_000))
+      bound.push(await bind(id))
+    }
+    const sendAll = async () => {
+      for (const { connection } of bound) connection.message()
+      await rest()
+    }
+    await sendAll()
+    expect(touch).toHaveBeenCalledTimes(3)
+    expect(faults).toMatchObject([{ code: 'STORE_UNAVAILABLE', cause: { message: 'down' } }])
+    await pass(59_999)
+    await sendAll()
+    expect(faults).toHaveLength(1)
+    await pass(1)
+    await sendAll()
+    expect(faults).toHaveLength(2)
+    for (const { context } of bound) expect(context.ended).toBeUndefined()
+  })
+
+  it('says nothing of a touch that closing the bridge has cut off', async () => {
+    const { store, bind, touch, faults, bridge } = start('messages')
+    touch.mockImplementation(() => undefined)
     store.set('id', record({}, 60_000))
-    const { connection, context } = await bind('id')
-    touch.mockImplementationOnce((_id, _session, callback) => (callback as (error: Error) => void)(new Error('down')))
+    const { connection } = await bind('id')
     connection.message()
+    await bridge.close()
     await rest()
     expect(touch).toHaveBeenCalledTimes(1)
-    expect(context.ended).toBeUndefined()
     expect(faults).toEqual([])
   })
 })
