@@ -11,11 +11,11 @@ function storeOn(sessions: object): Store {
   return store
 }
 
-async function startProcesses(count: number, hub: Hub) {
+async function startProcesses(count: number, hub: Hub, revalidateMs = 60_000) {
   const sessions = Object.create(null) as object
   const starts = Array.from({ length: count }, () => {
     const { channel, member, gap } = hub.connect()
-    return startApp({ store: storeOn(sessions), bridge: { channel, revalidateMs: 60_000 } }).then((app) => ({
+    return startApp({ store: storeOn(sessions), bridge: { channel, revalidateMs } }).then((app) => ({
       ...app,
       channel,
       member,
@@ -49,6 +49,20 @@ describe('bridges with a channel, on a store that tells nothing', () => {
     await one!.call('POST', '/logout', cookie)
     two!.member.isCut = false
     two!.gap()
+    expect(await closed).toMatchObject({ code: 4401 })
+  })
+
+  it('find by revalidation what was told while the channel was down', async () => {
+    const hub = createHub()
+    const [one, two] = await startProcesses(2, hub, 200)
+    const [staying, leaving] = [await one!.login('ada'), await one!.login('grace')]
+    await open(two!.wsUrl, { cookie: staying })
+    const { closed } = await open(two!.wsUrl, { cookie: leaving })
+    const changed = new Promise((resolve) => two!.bridge.once('change', ({ session }) => resolve(session)))
+    two!.member.isCut = true
+    await one!.call('POST', '/set?key=role&value=admin', staying)
+    await one!.call('POST', '/logout', leaving)
+    expect(await changed).toMatchObject({ user: 'ada', role: 'admin' })
     expect(await closed).toMatchObject({ code: 4401 })
   })
 

@@ -9,6 +9,7 @@ import { createClient, createCluster } from 'redis'
 import { WebSocketServer } from 'ws'
 import { createSessionBridge, type SessionSnapshot } from '../../src/index.js'
 import { redisLiveStore } from '../../src/redis.js'
+import type { Heard } from '../support/reports.js'
 import { sessionRoutes } from '../support/session-routes.js'
 
 /** What the process is told. */
@@ -16,13 +17,6 @@ export interface Order {
   readonly writers: number
   readonly increments: number
   readonly sessionID: string
-}
-
-/** What the process has heard of a session, and when (ms since the epoch, with fractions). */
-export interface Heard {
-  readonly event: 'change' | 'end'
-  readonly sessionID: string
-  readonly at: number
 }
 
 interface Place {

@@ -1,4 +1,3 @@
-import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -9,8 +8,9 @@ import { cookieOf } from '../support/app.js'
 import { open } from '../support/client.js'
 import { recordOf } from '../store/live-store-suite.js'
 import { compiled, forked } from '../support/forked.js'
+import { inGroups, latenessOf, listenTo, now, type Heard, type Heardings } from '../support/reports.js'
 import { redisUrl, startRedisCluster, startRedisStore, type RedisCluster } from '../support/redis.js'
-import type { Heard, Order } from './node-process.js'
+import type { Order } from './node-process.js'
 
 let script: string
 beforeAll(() => {
@@ -116,29 +116,10 @@ describe.each(['one Redis', 'a Cluster'])('two processes on %s', (kind) => {
   })
 })
 
-const now = () => performance.timeOrigin + performance.now()
-
-async function inGroups<T>(items: readonly T[], size: number, each: (item: T) => Promise<unknown>): Promise<void> {
-  for (let from = 0; from < items.length; from += size) await Promise.all(items.slice(from, from + size).map(each))
-}
-
-/** What a process hears from now on: when it was, by event and session. */
-function listenTo(process: ChildProcess) {
-  const heard = new Map<Heard['event'], Map<string, number>>([
-    ['change', new Map()],
-    ['end', new Map()],
-  ])
-  process.on('message', (message) => {
-    const { event, sessionID, at } = message as Heard
-    heard.get(event)?.set(sessionID, at)
-  })
-  return heard
-}
-
 /** Does something to one session after another; resolves, when all processes have heard of all of them, to how late that was. */
 async function lateness(
   ids: readonly string[],
-  heard: readonly ReturnType<typeof listenTo>[],
+  heard: readonly Heardings[],
   event: Heard['event'],
   act: (id: string) => Promise<unknown>,
   due = new Map<string, number>(),
@@ -149,9 +130,5 @@ async function lateness(
     // A steady stream: what is measured is the way of one report, not how many fit into a second.
     await pause(2)
   }
-  const late = () => heard.flatMap((process) => ids.map((id) => process.get(event)!.get(id)! - due.get(id)!))
-  await expect.poll(() => late().filter(Number.isNaN).length, { timeout: 10_000 }).toBe(0)
-  const sorted = late().sort((one, other) => one - other)
-  const at = (share: number) => sorted[Math.floor((sorted.length - 1) * share)]!.toFixed(1)
-  return `p50 ${at(0.5)} p99 ${at(0.99)} ms`
+  return latenessOf(due, heard, event)
 }

@@ -143,6 +143,12 @@ const openers = {
     return { store: new Class({ path: join(folder, 'sessions'), logFn: ignoreErrors }), close: ignoreErrors }
   },
 
+  'session-file-store with `retries: 0`': ({ folder }) => {
+    const Class = (require('session-file-store') as Factory<object>)(session)
+    const options = { path: join(folder, 'sessions'), logFn: ignoreErrors, retries: 0 }
+    return { store: new Class(options), close: ignoreErrors }
+  },
+
   'better-sqlite3-session-store': ({ folder }) => {
     const Database = require('better-sqlite3') as new (
       file: string,

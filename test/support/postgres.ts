@@ -25,10 +25,18 @@ export function startPool(url: string, options: pg.PoolConfig = {}): pg.Pool {
   return pool
 }
 
-/** A store with a table of its own, with the trigger unless it is to have none. */
-export async function startPgStore(url: string, { trigger = true, pool = startPool(url) } = {}) {
-  const tableName = `session_${randomBytes(6).toString('hex')}`
+interface PgStoreOptions {
+  trigger?: boolean
+  pool?: pg.Pool
+  /** One that is there already, for a second store on it. */
+  tableName?: string
+}
+
+/** A store, by default with a table of its own, which has the trigger unless it is to have none. */
+export async function startPgStore(url: string, options: PgStoreOptions = {}) {
+  const { trigger = true, pool = startPool(url), tableName = `session_${randomBytes(6).toString('hex')}` } = options
   const store = new PgStore({ pool, tableName, createTableIfMissing: false, pruneSessionInterval: false })
+  if (options.tableName !== undefined) return { pool, store, tableName, newClient: () => new pg.Client(url) }
   await pool.query(
     `CREATE TABLE "${tableName}" (sid varchar NOT NULL PRIMARY KEY, sess json NOT NULL, expire timestamp(6) NOT NULL)`,
   )
