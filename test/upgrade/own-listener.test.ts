@@ -63,6 +63,22 @@ describe('handleUpgrade in a listener of the user’s own', () => {
     expect(bridge.stats().pending).toBe(0)
   })
 
+  it('has handshakeTimeoutMs after the verdict of authenticate() to answer: then the bridge answers 404', async () => {
+    const handshakeTimeoutMs = 400
+    const authorize = () => new Promise<boolean>((resolve) => setTimeout(resolve, handshakeTimeoutMs / 2, true))
+    const { bridge, server, port, login } = await startApp({
+      mount: { path: '/elsewhere' },
+      bridge: { handshakeTimeoutMs, authorize },
+    })
+    let verdictAt = Infinity
+    server.on('upgrade', (request: IncomingMessage) => {
+      void bridge.authenticate(request).then(() => (verdictAt = performance.now()))
+    })
+    const cookie = await login('ada')
+    expect(await rawRequest(port, upgradeRequest({ cookie })).received()).toMatch(/^HTTP\/1\.1 404 /)
+    expect(performance.now() - verdictAt).toBeGreaterThan(handshakeTimeoutMs - 10)
+  })
+
   it('lets in and refuses as a mount does', async () => {
     const { app, cookie, connected } = await startOwn(({ bridge, wss }) => (request, socket, head) => {
       bridge.handleUpgrade(wss, request, socket, head)
