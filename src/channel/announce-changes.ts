@@ -44,7 +44,7 @@ export function announceChanges(store: Store, options: AnnounceChangesOptions): 
   const bus = new MessageBus({ channel: options.channel, keys, onFault: warn })
   const announcer = new Announcer(store, bus)
   return () => {
-    announcer.close()
+    void announcer.close()
   }
 }
 

@@ -31,6 +31,8 @@ export class Announcer {
   #tellsAll = false
   #isTelling = false
   #isClosed = false
+  /** Settles when nothing waits any longer, or waits for another attempt. */
+  #told: Promise<void> = Promise.resolve()
   #retry: NodeJS.Timeout | undefined
   #endSpacing: (() => void) | undefined
   readonly #backoff = new Backoff(100, longestPauseMs)
@@ -41,12 +43,15 @@ export class Announcer {
     this.#undo = observeStoreCalls(store, this.#onCall)
   }
 
-  /** What the store has answered by now is told all the same, unless the bus is closed. */
-  close(): void {
+  /** Resolves when what the store has answered by now is told, or cannot be. Never rejects. */
+  async close(): Promise<void> {
     this.#isClosed = true
     this.#undo()
     clearTimeout(this.#retry)
     this.#endSpacing?.()
+    await this.#told
+    // What waited for another attempt has this last one.
+    await this.#tell()
   }
 
   readonly #onCall = ({ method, sessionID, written, isAnswered }: StoreCall): void => {
@@ -61,7 +66,7 @@ export class Announcer {
     if (this.#isTelling) return
     this.#isTelling = true
     // What else happens in this turn goes along.
-    setImmediate(() => void this.#tell())
+    this.#told = new Promise((resolve) => setImmediate(resolve)).then(() => this.#tell())
   }
 
   async #tell(): Promise<void> {
@@ -122,7 +127,9 @@ export class Announcer {
   #tryLater(error: unknown): void {
     if (this.#isClosed) return
     if (error instanceof Error) this.#bus.fault(error)
-    this.#retry = setTimeout(() => void this.#tell(), this.#backoff.next()).unref()
+    this.#retry = setTimeout(() => {
+      this.#told = this.#tell()
+    }, this.#backoff.next()).unref()
   }
 }
 

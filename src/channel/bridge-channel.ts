@@ -60,7 +60,7 @@ export class BridgeChannel {
 
   /** Never rejects. */
   async close(): Promise<void> {
-    this.#announcer?.close()
+    await this.#announcer?.close()
     await this.#group?.close()
   }
 }

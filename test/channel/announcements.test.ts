@@ -28,7 +28,7 @@ function process(hub: Hub, watched: readonly string[] = [], store: Store = new M
   const announcer = new Announcer(store, group.bus)
   group.join()
   atEnd(async () => {
-    announcer.close()
+    await announcer.close()
     await live.close()
     await group.close()
   })
@@ -116,9 +116,22 @@ describe('announcements of changes', () => {
     await destroy(one.store, 'a')
     await expect.poll(() => two.reports, { interval: 0 }).toEqual(['a'])
     await destroy(one.store, 'b')
-    one.announcer.close()
+    await one.announcer.close()
     await one.group.close()
     await expect.poll(() => two.reports).toEqual(['a', 'b'])
+  })
+
+  it('that could not be told have one more attempt when the process closes', async () => {
+    const hub = createHub()
+    const [one, two] = [process(hub), process(hub, ['a'])]
+    await settled(one, two)
+    one.member.isCut = true
+    await destroy(one.store, 'a')
+    await expect.poll(() => one.faults.length).toBe(1)
+    one.member.isCut = false
+    await one.announcer.close()
+    await one.group.close()
+    await expect.poll(() => two.reports).toEqual(['a'])
   })
 
   it('are told later where they cannot be told at once, and are a fault then', async () => {
