@@ -283,6 +283,7 @@ class Bridge extends EventEmitter<SessionBridgeEvents> implements SessionBridge<
       identify: options.identify,
       maxSocketsPerUser: options.maxSocketsPerUser,
       reauthorizeMs: options.reauthorizeMs,
+      rolling: options.rolling,
     })
     this.#cookie = cookie
     this.#channel = channel

@@ -8,16 +8,15 @@ import { asStoreError } from '../internal/call-timeouts.js'
 import { permits } from '../live/authorize.js'
 import type { EventSink } from '../live/event-sink.js'
 import type { LiveSessions } from '../live/live-sessions.js'
-import type { Context, ContextKind, FoundSession, SessionContext } from '../live/session-context.js'
+import type { Context, ContextKind, FoundSession, Loaded, SessionContext } from '../live/session-context.js'
 import type { SessionLease } from '../live/session-lease.js'
-import type { Loaded } from '../live/session-operations.js'
 import { refusalOf, type Refusal, type RefusalReason } from '../refusals.js'
 import { equalIgnoringExpiry } from '../store/session-equality.js'
 import type { SessionSnapshot } from '../store/snapshot.js'
 import { trace } from '../trace.js'
 import { isCookiePath, type CookieSetting } from './cookie-path.js'
-import { handshakeInfoOf } from './handshake-info.js'
 import type { OriginCheck } from './origin.js'
+import { RequestHandshake } from './request-handshake.js'
 import type { SessionCookie, SignedCookie } from './session-cookie.js'
 
 /** What `authenticate()` says of a request. */
@@ -45,6 +44,7 @@ export interface AuthenticatedSession {
   readonly cookie: SignedCookie
   /** Says whether what was found is still current. Its owner releases it. */
   readonly lease: SessionLease
+  readonly handshake: RequestHandshake
 }
 
 /** The result of a request's authentication. */
@@ -94,7 +94,7 @@ export class Authenticator {
     const { sessionID } = cookie
     const { sessions } = this.#deps
     if (!sessions.hasRoomForHandshake(sessionID)) return refusalOf('too-many-sockets')
-    const handshake = handshakeInfoOf(request)
+    const handshake = new RequestHandshake(request)
     // Watch first, then load: what is reported from here on is not missed.
     lease.acquire(sessionID)
     let permitted: SessionSnapshot | undefined
@@ -124,7 +124,7 @@ export class Authenticator {
         permitted = found.snapshot
       }
       const isPermitted = !isAsked || isSame(permitted, found.snapshot)
-      if (lease.isCurrent && isPermitted) return { context, found, cookie, lease }
+      if (isPermitted && lease.isCurrent(found)) return { context, found, cookie, lease, handshake }
       trace?.request(request, 'store', 'changed meanwhile')
       if (!isLast) continue
       if (lease.isRemoved) return this.#orAnonymous(refusalOf('no-session'))

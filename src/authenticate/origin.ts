@@ -48,15 +48,16 @@ const missingOrigin = 'The request has no Origin header, and option `requireOrig
 
 function createRule(origins: Exclude<Origins, 'any'>, trustProxy: boolean): OriginRule {
   if (typeof origins === 'function') return createAsking(origins)
-  if (origins === 'same-origin') return (origin, request) => differentOrigin(origin, request, trustProxy)
+  const different = createComparison(trustProxy)
+  if (origins === 'same-origin') return different
   const list = parseOriginList(origins)
   return (origin, request) => {
     // Compared as it was sent, never parsed: a URL parser reads `https://a.com\@evil.com` and ` https://a.com` as a.com.
     if (list.web.has(origin.toLowerCase()) || list.exact.has(origin)) return undefined
     const notListed = `The Origin header ${quoted(origin)} is not in the list of option \`origins\`.`
     if (!list.sameOrigin) return notListed
-    const different = differentOrigin(origin, request, trustProxy)
-    return different === undefined ? undefined : `${notListed} ${different}`
+    const reason = different(origin, request)
+    return reason === undefined ? undefined : `${notListed} ${reason}`
   }
 }
 
@@ -83,16 +84,32 @@ function crossSiteFetch(request: IncomingMessage): string | undefined {
   return `The request has no Origin header, and its Sec-Fetch-Site is ${quoted(site)}.`
 }
 
+/* Most of a server's requests come from one page: what was equal once need not be taken apart again. */
+function createComparison(trustProxy: boolean): OriginRule {
+  let same = { origin: '', host: '', isEncrypted: false }
+  return (origin, request) => {
+    const { name, host } = hostOf(request, trustProxy)
+    const isEncrypted = (request.socket as Partial<TLSSocket> | undefined)?.encrypted === true
+    if (origin === same.origin && host === same.host && isEncrypted === same.isEncrypted) return undefined
+    const different = differentOrigin(origin, isEncrypted, name, host)
+    if (different === undefined && host !== undefined) same = { origin, host, isEncrypted }
+    return different
+  }
+}
+
 /* Undefined: it is the same. */
-function differentOrigin(origin: string, request: IncomingMessage, trustProxy: boolean): string | undefined {
+function differentOrigin(
+  origin: string,
+  isEncrypted: boolean,
+  name: string,
+  host: string | undefined,
+): string | undefined {
   const match = /^(https?):\/\/([^/?#@\\]+)$/i.exec(origin)
   if (match === null) return `The Origin header ${quoted(origin)} is no http(s) origin.`
   const scheme = (match[1] as string).toLowerCase()
   // An encrypted page is what an encrypted socket belongs to; behind a proxy the socket here may be plain and the page https.
-  if (scheme !== 'https' && (request.socket as Partial<TLSSocket> | undefined)?.encrypted === true) {
+  if (scheme !== 'https' && isEncrypted)
     return `The Origin header ${quoted(origin)} is not https, and the connection is encrypted.`
-  }
-  const { name, host } = hostOf(request, trustProxy)
   if (host === undefined || host === '') return `The request has no ${name} header to compare ${quoted(origin)} with.`
   if (withoutDefaultPort(match[2] as string, scheme) === withoutDefaultPort(host, scheme)) return undefined
   return `The Origin header ${quoted(origin)} does not match the ${name} header ${quoted(host)}.`

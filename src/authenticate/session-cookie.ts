@@ -65,11 +65,17 @@ function signatureOf(sessionID: string, key: KeyObject): string {
   return createHmac('sha256', key).update(sessionID).digest('base64').slice(0, signatureLength)
 }
 
+/* Made once: what is compared is written here, and read in the same call. */
+const given = Buffer.alloc(signatureLength)
+const computed = Buffer.alloc(signatureLength)
+
 /* The texts are compared, not the bytes that they stand for: base64 has several texts for the same bytes. */
 function isSignature(signature: string, sessionID: string, key: KeyObject): boolean {
-  if (signature.length !== signatureLength) return false
-  const given = Buffer.from(signature)
-  return given.length === signatureLength && timingSafeEqual(given, Buffer.from(signatureOf(sessionID, key)))
+  // One character of more than a byte, and it would not fit.
+  if (signature.length !== signatureLength || Buffer.byteLength(signature) !== signatureLength) return false
+  given.write(signature)
+  computed.write(signatureOf(sessionID, key))
+  return timingSafeEqual(given, computed)
 }
 
 /** `name=value` as a browser would send it back. */

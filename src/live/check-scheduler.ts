@@ -53,11 +53,12 @@ export class CheckScheduler {
   #nextCheckOf(live: LiveSession): number {
     const now = this.#clock.now()
     if (live.failure !== undefined) return now + this.#nextAttemptIn(live, live.failure)
-    if (live.expiresAt > now) return live.expiresAt
+    const { expiresAt } = live
+    if (expiresAt > now) return expiresAt
     // RevalidationSweep looks after that one.
     if (live.expiryUnreliable) return Infinity
     // Whatever has been read until now began before the store could know.
-    return Math.max(now, live.expiresAt + wholeSecondMs)
+    return Math.max(now, expiresAt + wholeSecondMs)
   }
 
   /* While a read is under way, only the end of the patience is waited for. */

@@ -2,6 +2,11 @@
  * Where a connection came from.
  */
 
+/** Makes it when it is first asked for. */
+export interface HandshakeSource {
+  readonly info: HandshakeInfo
+}
+
 /** Where a connection came from. Plain data: it keeps neither the request nor the raw socket. */
 export interface HandshakeInfo {
   /** The request target as it was sent. */

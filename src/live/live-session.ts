@@ -14,6 +14,15 @@ import { SessionChecks } from './session-state.js'
 /** Some stores keep time in whole seconds: by so much they may be late. */
 export const wholeSecondMs = 1_000
 
+/** What an idle session has none of. */
+class PassingState {
+  failure: CheckFailure | undefined = undefined
+  doubt: Doubt | undefined = undefined
+  reauthorization: Reauthorization | undefined = undefined
+  announcement: Announcement | undefined = undefined
+  closedWhileHeld: Set<Context> | undefined = undefined
+}
+
 /**
  * The shared state of a session's connections. What an idle session does not need is made when it is needed: each byte here
  * counts a hundred thousand times.
@@ -36,22 +45,57 @@ export class LiveSession extends SessionChecks implements Due {
   sweptInRound = 0
   /** When the bridge last put off the expiry, by `clock.elapsed()`; undefined: never. Only KeepAlive writes it. */
   touchedAt: number | undefined = undefined
-  /** When `authorize` is asked again although nothing has changed, by `clock.elapsed()`. Only ReauthorizeTimes writes it. */
-  reauthorizeAt = Infinity
+  /** When `authorize` is asked again although nothing has changed, by `clock.elapsed()`; undefined: never. Only ReauthorizeTimes writes it. */
+  reauthorizeAt: number | undefined = undefined
 
-  failure: CheckFailure | undefined = undefined
-  doubt: Doubt | undefined = undefined
-  reauthorization: Reauthorization | undefined = undefined
-  announcement: Announcement | undefined = undefined
-  /** Connections that closed while their messages were held back. */
-  closedWhileHeld: Set<Context> | undefined = undefined
-
+  #passing: PassingState | undefined = undefined
   /** Most sessions have one connection, and an array for it would be 56 bytes. */
   #contexts: Context | Context[] | undefined = undefined
 
   constructor(sessionID: string) {
     super()
     this.sessionID = sessionID
+  }
+
+  get failure(): CheckFailure | undefined {
+    return this.#passing?.failure
+  }
+
+  set failure(value: CheckFailure | undefined) {
+    LiveSession.#setPassing(this, 'failure', value)
+  }
+
+  get doubt(): Doubt | undefined {
+    return this.#passing?.doubt
+  }
+
+  set doubt(value: Doubt | undefined) {
+    LiveSession.#setPassing(this, 'doubt', value)
+  }
+
+  get reauthorization(): Reauthorization | undefined {
+    return this.#passing?.reauthorization
+  }
+
+  set reauthorization(value: Reauthorization | undefined) {
+    LiveSession.#setPassing(this, 'reauthorization', value)
+  }
+
+  get announcement(): Announcement | undefined {
+    return this.#passing?.announcement
+  }
+
+  set announcement(value: Announcement | undefined) {
+    LiveSession.#setPassing(this, 'announcement', value)
+  }
+
+  /** Connections that closed while their messages were held back. */
+  get closedWhileHeld(): Set<Context> | undefined {
+    return this.#passing?.closedWhileHeld
+  }
+
+  set closedWhileHeld(value: Set<Context> | undefined) {
+    LiveSession.#setPassing(this, 'closedWhileHeld', value)
   }
 
   /** When the session will be over as far as is known, in ms since the epoch: a time to look, never a proof. */
@@ -112,5 +156,13 @@ export class LiveSession extends SessionChecks implements Due {
     const contexts = this.contexts()
     this.#contexts = undefined
     return contexts
+  }
+
+  /* Static: a class with a private method costs 8 bytes more for each of its objects. */
+  static #setPassing<K extends keyof PassingState>(live: LiveSession, name: K, value: PassingState[K]): void {
+    if (value === undefined && live.#passing === undefined) return
+    const passing = (live.#passing ??= new PassingState())
+    passing[name] = value
+    if (Object.values(passing).every((state) => state === undefined)) live.#passing = undefined
   }
 }

@@ -18,6 +18,7 @@ import { ClosingConnections } from './closing-connections.js'
 import { ConnectionCloser, endOf } from './connection-closer.js'
 import { ignoreErrors, isWebSocket, type BoundConnection } from './connection.js'
 import type { EventSink } from './event-sink.js'
+import type { HandshakeSource } from './handshake-info.js'
 import type { Identify } from './identify.js'
 import { KeepAlive } from './keep-alive.js'
 import { LiveSession } from './live-session.js'
@@ -28,13 +29,7 @@ import { Registry, type RegistryListener } from './registry.js'
 import { RevalidationSweep } from './revalidation-sweep.js'
 import { Revalidator } from './revalidator.js'
 import { select, type ContextSelector } from './selector.js'
-import {
-  Context,
-  type ContextKind,
-  type FoundSession,
-  type HandshakeInfo,
-  type SessionSource,
-} from './session-context.js'
+import { Context, type ContextKind, type FoundSession, type SessionSource } from './session-context.js'
 import { SessionHolds } from './session-holds.js'
 import { SessionOperations } from './session-operations.js'
 import { TimedStore } from './timed-store.js'
@@ -57,6 +52,8 @@ export interface LiveSessionsDependencies {
   readonly identify: Identify | undefined
   readonly maxSocketsPerUser: number
   readonly reauthorizeMs: number
+  /** Every handshake puts off its session's expiry. */
+  readonly rolling: boolean
 }
 
 /** The live sessions of one bridge. */
@@ -87,7 +84,7 @@ export class LiveSessions implements RegistryListener {
   constructor(options: LiveSessionsDependencies) {
     const { clock, reports, authorize, unverifiedMs, storeTimeoutMs: timeoutMs } = options
     this.#options = options
-    const store = new TimedStore(options.store, timeoutMs, this.#storeFailed)
+    const store = new TimedStore(options.store, timeoutMs, this.#storeFailed, options.rolling)
     const registry = new Registry(this)
     const closing = new ClosingConnections((error) => {
       reports.fault('bound-connection', error)
@@ -140,7 +137,7 @@ export class LiveSessions implements RegistryListener {
     }
     this.#stopObserving = observeStoreCalls(options.expressStore, this.#onDestroyCall)
     options.store.onChange(revalidator.report)
-    options.store.onStoreCall?.(this.#onStoreCall)
+    options.store.onStoreCall?.(this.#onStoreCall, registry.byID)
     options.store.onFault?.(this.#storeFailed)
   }
 
@@ -180,7 +177,7 @@ export class LiveSessions implements RegistryListener {
     return { ...this.#kind, authorizers: [...this.#kind.authorizers, authorize] }
   }
 
-  newContext(found: FoundSession, handshake: HandshakeInfo, kind = this.#kind): Context {
+  newContext(found: FoundSession, handshake: HandshakeSource, kind = this.#kind): Context {
     return new Context(kind, found, handshake)
   }
 

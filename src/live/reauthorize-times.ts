@@ -25,12 +25,12 @@ export class ReauthorizeTimes {
   }
 
   isDue(live: LiveSession): boolean {
-    return live.reauthorizeAt <= this.#clock.elapsed()
+    return live.reauthorizeAt !== undefined && live.reauthorizeAt <= this.#clock.elapsed()
   }
 
   /** In ms since the epoch; Infinity: never. */
   dueAt(live: LiveSession): number {
-    if (live.reauthorizeAt === Infinity) return Infinity
+    if (live.reauthorizeAt === undefined) return Infinity
     return this.#clock.now() + Math.max(0, live.reauthorizeAt - this.#clock.elapsed())
   }
 }

@@ -44,6 +44,11 @@ export class Registry {
     return this.#sessions.get(sessionID)
   }
 
+  /** All sessions by their IDs. */
+  get byID(): ReadonlyMap<string, LiveSession> {
+    return this.#sessions
+  }
+
   /** All sessions, those first whose last check is the longest ago. Not to be gone through while sessions are checked. */
   byLastCheck(): IterableIterator<LiveSession> {
     return this.#sessions.values()

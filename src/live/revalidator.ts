@@ -16,6 +16,7 @@ import type { CheckScheduler } from './check-scheduler.js'
 import { endOf } from './connection-closer.js'
 import { wholeSecondMs, type LiveSession } from './live-session.js'
 import type { Registry } from './registry.js'
+import type { Loaded } from './session-context.js'
 import type { TimedStore } from './timed-store.js'
 import type { Users } from './users.js'
 
@@ -71,9 +72,18 @@ export class Revalidator implements AuthorizeListener {
     return this.#read(live, this.#deps.store.get(live.sessionID, live.stored))
   }
 
+  /**
+   * The same, with what the session then is.
+   *
+   * @param removals how many sessions this process had seen removed when the load began
+   */
+  load(live: LiveSession, removals: number): Promise<Loaded> {
+    return this.#load(live, this.#deps.store.get(live.sessionID, live.stored), removals)
+  }
+
   /** The same within a handshake, which has a deadline of its own. */
-  readForHandshake(live: LiveSession): Promise<ReadResult> {
-    return this.#read(live, this.#deps.store.getForHandshake(live.sessionID, live.stored))
+  loadForHandshake(live: LiveSession, removals: number): Promise<Loaded> {
+    return this.#load(live, this.#deps.store.getForHandshake(live.sessionID, live.stored), removals)
   }
 
   /**
@@ -139,6 +149,12 @@ export class Revalidator implements AuthorizeListener {
     return this.#apply(live, await answer, read, begunAt)
   }
 
+  async #load(live: LiveSession, answer: Promise<StoredSession | undefined>, removals: number): Promise<Loaded> {
+    const read = live.beginRead()
+    const begunAt = this.#deps.clock.now()
+    return loadedOf(live, this.#apply(live, await answer, read, begunAt), removals)
+  }
+
   #reportAll(): void {
     const sessions = this.#deps.registry.sessions()
     for (const live of sessions) live.outdate()
@@ -167,8 +183,9 @@ export class Revalidator implements AuthorizeListener {
       return 'gone'
     }
     if (!live.applyRead(read)) return live.snapshot === undefined ? 'gone' : 'found'
-    registry.checked(live)
     const previous = live.snapshot
+    // One that has just come has its place.
+    if (previous !== undefined) registry.checked(live)
     const snapshot = this.#snapshotOf(live, stored)
     if (snapshot === 'too-deep') return 'unusable'
     if (snapshot === undefined) {
@@ -241,6 +258,13 @@ export class Revalidator implements AuthorizeListener {
     live.failure = live.doubt = undefined
     this.#deps.closer.endSession(live, endOf(reason))
   }
+}
+
+/* As it is for all of its connections. */
+function loadedOf({ sessionID, stored, snapshot, user }: LiveSession, result: ReadResult, removals: number): Loaded {
+  if (result === 'expired') return 'session-expired'
+  if (result !== 'found' || snapshot === undefined) return 'no-session'
+  return { sessionID, stored, snapshot, user, removals }
 }
 
 function isEqual(one: SessionSnapshot, other: SessionSnapshot): boolean {

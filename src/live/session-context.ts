@@ -11,7 +11,7 @@ import type { StoredSession } from '../store/live-store.js'
 import type { SessionSnapshot } from '../store/snapshot.js'
 import type { SessionEnd } from '../refusals.js'
 import type { Authorize } from './authorize.js'
-import type { HandshakeInfo } from './handshake-info.js'
+import type { HandshakeInfo, HandshakeSource } from './handshake-info.js'
 import { isHoldable, type BoundConnection } from './connection.js'
 import { muteMessages, WebSocketGate, type MessageGate } from './message-gate.js'
 import type { Mutate } from './optimistic-writer.js'
@@ -118,6 +118,9 @@ export interface FoundSession extends SessionSource {
   readonly removals?: number
 }
 
+/** What a load found. */
+export type Loaded = FoundSession | 'no-session' | 'session-expired'
+
 /*
  * EventEmitter without what its constructor makes: most contexts are never listened to, and its table of listeners is a
  * quarter of a kilobyte. Its methods make the table when a first listener comes, as they do for a class that inherits from it by
@@ -137,7 +140,7 @@ export class Context extends LazyEventEmitter<SessionContextEvents> implements S
   slot = -1
 
   readonly #kind: ContextKind
-  readonly #handshake: HandshakeInfo
+  readonly #handshake: HandshakeSource
   #session: SessionSource
   #connection: WebSocket | BoundConnection | undefined
   #isWebSocket = false
@@ -146,7 +149,7 @@ export class Context extends LazyEventEmitter<SessionContextEvents> implements S
   #ended: SessionEnd | undefined
   #abort: AbortController | undefined
 
-  constructor(kind: ContextKind, found: FoundSession, handshake: HandshakeInfo) {
+  constructor(kind: ContextKind, found: FoundSession, handshake: HandshakeSource) {
     super()
     this.#kind = kind
     this.#session = found
@@ -166,7 +169,7 @@ export class Context extends LazyEventEmitter<SessionContextEvents> implements S
   }
 
   get handshake(): HandshakeInfo {
-    return this.#handshake
+    return this.#handshake.info
   }
 
   get ws(): WebSocket | undefined {

@@ -7,8 +7,7 @@
  */
 import type { LiveSession } from './live-session.js'
 import type { LiveSessions } from './live-sessions.js'
-import type { Loaded } from './session-operations.js'
-import type { SessionSnapshot } from '../store/snapshot.js'
+import type { FoundSession, Loaded } from './session-context.js'
 
 /** One handshake's lease of one session. */
 export class SessionLease {
@@ -17,10 +16,9 @@ export class SessionLease {
   #sessionID = ''
   #live: LiveSession | undefined
   #isReleased = false
-  /** As they were when the last load began, and what it found. */
+  /** As they were when the last load began. */
   #version = 0
   #removals = 0
-  #snapshot: SessionSnapshot | undefined
 
   /** @param isWatched false: the session takes no place, and only removals by this process make a load outdated */
   constructor(sessions: LiveSessions, isWatched = true) {
@@ -50,22 +48,16 @@ export class SessionLease {
    *
    * @throws (or rejects with) what the store fails with.
    */
-  async load(): Promise<Loaded> {
-    const { ownDestroys, operations } = this.#sessions
-    const destroyed = ownDestroys.settled(this.#sessionID)
-    if (destroyed !== undefined) await destroyed
-    this.#version = this.#live?.version ?? 0
-    this.#removals = ownDestroys.removals
-    const loaded = await operations.loadForHandshake(this.#sessionID, this.#live)
-    this.#snapshot = typeof loaded === 'string' ? undefined : loaded.snapshot
-    return loaded
+  load(): Promise<Loaded> {
+    const destroyed = this.#sessions.ownDestroys.settled(this.#sessionID)
+    return destroyed === undefined ? this.#load() : destroyed.then(() => this.#load())
   }
 
   /** Whether what the last load found is still all that is known of the session. */
-  get isCurrent(): boolean {
+  isCurrent({ snapshot }: FoundSession): boolean {
     const live = this.#live
     if (this.#sessions.ownDestroys.isUnderWay(this.#sessionID) || this.isRemoved) return false
-    return live === undefined || (live.version === this.#version && live.snapshot === this.#snapshot)
+    return live === undefined || (live.version === this.#version && live.snapshot === snapshot)
   }
 
   /** Whether the session was found to be gone since the last load began. */
@@ -78,5 +70,13 @@ export class SessionLease {
   release(): void {
     if (this.#live !== undefined && !this.#isReleased) this.#sessions.registry.release(this.#live)
     this.#isReleased = true
+  }
+
+  /* No async function: each would cost every handshake a promise, and a turn of its own. */
+  #load(): Promise<Loaded> {
+    const { ownDestroys, operations } = this.#sessions
+    this.#version = this.#live?.version ?? 0
+    this.#removals = ownDestroys.removals
+    return operations.loadForHandshake(this.#sessionID, this.#live)
   }
 }

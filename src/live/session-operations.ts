@@ -12,13 +12,10 @@ import { LiveSession } from './live-session.js'
 import type { Mutate, OptimisticWriter } from './optimistic-writer.js'
 import type { OwnDestroys } from './own-destroys.js'
 import type { Registry } from './registry.js'
-import { isOver, type ReadResult, type Revalidator } from './revalidator.js'
-import type { Context, FoundSession, SessionActions } from './session-context.js'
+import { isOver, type Revalidator } from './revalidator.js'
+import type { Context, FoundSession, Loaded, SessionActions } from './session-context.js'
 import type { TimedStore } from './timed-store.js'
 import type { Users } from './users.js'
-
-/** What a load found. */
-export type Loaded = FoundSession | 'no-session' | 'session-expired'
 
 /** What the operations work with. */
 export interface SessionOperationsDependencies {
@@ -48,12 +45,11 @@ export class SessionOperations implements SessionActions {
    *
    * @throws (or rejects with) what the store fails with.
    */
-  async loadForHandshake(sessionID: string, live: LiveSession | undefined): Promise<Loaded> {
-    const { store, revalidator, clock, ownDestroys } = this.#deps
+  loadForHandshake(sessionID: string, live: LiveSession | undefined): Promise<Loaded> {
+    const { store, revalidator, ownDestroys } = this.#deps
     const { removals } = ownDestroys
-    if (live !== undefined) return loadedOf(live, await revalidator.readForHandshake(live), removals)
-    const begunAt = clock.now()
-    return this.#found(sessionID, await store.getForHandshake(sessionID), begunAt, removals)
+    if (live !== undefined) return revalidator.loadForHandshake(live, removals)
+    return this.#find(sessionID, store.getForHandshake(sessionID), removals)
   }
 
   async load(sessionID: string): Promise<Loaded> {
@@ -62,12 +58,11 @@ export class SessionOperations implements SessionActions {
   }
 
   async #load(sessionID: string): Promise<Loaded> {
-    const { store, registry, revalidator, clock, ownDestroys } = this.#deps
+    const { store, registry, revalidator, ownDestroys } = this.#deps
     const { removals } = ownDestroys
     const live = registry.get(sessionID)
-    if (live !== undefined) return loadedOf(live, await revalidator.read(live), removals)
-    const begunAt = clock.now()
-    return this.#found(sessionID, await store.get(sessionID), begunAt, removals)
+    if (live !== undefined) return await revalidator.load(live, removals)
+    return await this.#find(sessionID, store.get(sessionID), removals)
   }
 
   /** @throws {SessionEndedError} (rejects) if it is gone. */
@@ -189,7 +184,9 @@ export class SessionOperations implements SessionActions {
   }
 
   /* What a read of a session found that has no connections here. */
-  #found(sessionID: string, stored: StoredSession | undefined, begunAt: number, removals: number): Loaded {
+  async #find(sessionID: string, answer: Promise<StoredSession | undefined>, removals: number): Promise<Loaded> {
+    const begunAt = this.#deps.clock.now()
+    const stored = await answer
     if (stored === undefined) return 'no-session'
     if (isOver(stored, begunAt, this.#deps.clock)) return 'session-expired'
     try {
@@ -210,13 +207,6 @@ export class SessionOperations implements SessionActions {
   #assertOpen(): void {
     if (this.#closed) throw new StoreUnavailableError('The bridge is closed.')
   }
-}
-
-/* As it is for all of its connections. */
-function loadedOf({ sessionID, stored, snapshot, user }: LiveSession, result: ReadResult, removals: number): Loaded {
-  if (result === 'expired') return 'session-expired'
-  if (result !== 'found' || snapshot === undefined) return 'no-session'
-  return { sessionID, stored, snapshot, user, removals }
 }
 
 function assertUsable({ ended }: Context): void {

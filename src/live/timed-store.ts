@@ -16,12 +16,15 @@ import { fireAndForget } from '../internal/fire-and-forget.js'
 
 /** A LiveStore whose calls always settle. */
 export class TimedStore {
-  readonly #store: LiveStore
+  readonly #store: CallReportingLiveStore
+  readonly #touchesAtHandshake: boolean
   readonly #calls: CallTimeouts
   readonly #onFault: (error: unknown) => void
 
-  constructor(store: LiveStore, timeoutMs: number, onFault: (error: unknown) => void) {
+  /** @param touchesAtHandshake whether a touch follows the read of a handshake, as with `rolling` */
+  constructor(store: LiveStore, timeoutMs: number, onFault: (error: unknown) => void, touchesAtHandshake = false) {
     this.#store = store
+    this.#touchesAtHandshake = touchesAtHandshake
     this.#calls = new CallTimeouts(timeoutMs)
     this.#onFault = onFault
   }
@@ -48,7 +51,9 @@ export class TimedStore {
 
   /** For a handshake, which has a deadline of its own and is refused as `timeout` when it passes. */
   getForHandshake(sessionID: string, held?: StoredSession): Promise<StoredSession | undefined> {
-    return this.#store.get(sessionID, held)
+    const store = this.#store
+    if (this.#touchesAtHandshake && store.getToTouch !== undefined) return store.getToTouch(sessionID, held)
+    return store.get(sessionID, held)
   }
 
   replace(sessionID: string, expected: StoredSession, next: SessionData): Promise<ReplaceResult> {
@@ -57,7 +62,7 @@ export class TimedStore {
 
   touch(sessionID: string, held?: StoredSession): Promise<TouchResult> {
     return this.#calls.within(() => {
-      const store: CallReportingLiveStore = this.#store
+      const store = this.#store
       if (held === undefined || store.touchHeld === undefined) return store.touch(sessionID)
       return store.touchHeld(sessionID, held)
     })

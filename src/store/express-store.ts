@@ -5,8 +5,8 @@ import type { Session, SessionData, Store } from 'express-session'
 
 import { systemClock, type Clock } from '../internal/clock.js'
 import { ExclusiveWrites } from './exclusive-writes.js'
-import { hydrateSession, type ReadRecord } from './hydrate-session.js'
-import type { CallReportingLiveStore, ReplaceResult, StoredSession } from './live-store.js'
+import { hydrateSession, sessionOf, type ReadRecord } from './hydrate-session.js'
+import type { CallReportingLiveStore, ReplaceResult, StoredSession, WatchedSessions } from './live-store.js'
 import { NormalizedSession, snapshotOfStored, usableSnapshotOf } from './normalized-session.js'
 import { PromisedStore } from './promised-store.js'
 import type { SessionActivity } from './session-activity.js'
@@ -61,6 +61,18 @@ export class ExpressStore implements CallReportingLiveStore {
     return this.#store.get(sessionID, (record) => (record ? this.#stored(sessionID, record, held) : undefined))
   }
 
+  getToTouch(sessionID: string, held?: StoredSession): Promise<StoredSession | undefined> {
+    if (!this.#activity.isWatched(sessionID)) return this.get(sessionID, held)
+    const activity = this.#activity.of(sessionID)
+    const { writes } = activity
+    return this.#store.get(sessionID, (record) => {
+      const stored = record ? this.#stored(sessionID, record, held) : undefined
+      // No other can be made a session of.
+      if (record && stored instanceof NormalizedSession) activity.keep(record, writes)
+      return stored
+    })
+  }
+
   replace(sessionID: string, expected: StoredSession, next: SessionData): Promise<ReplaceResult> {
     return this.#writes.run(sessionID, async (record, activity) => {
       const read = this.#usable(record)
@@ -76,15 +88,17 @@ export class ExpressStore implements CallReportingLiveStore {
 
   touch(sessionID: string): Promise<'touched' | 'gone'> {
     return this.#writes.run(sessionID, async (record, activity) => {
-      const read = this.#usable(record)
-      if (read === undefined) return 'gone'
-      // As the store gave it: what a store keeps in its records for its own touch is to be there.
-      const session = hydrateSession(this.#store.store, sessionID, read.snapshot, read).touch()
-      return await this.#unlessDestroyed(sessionID, activity, () =>
-        // Only a write renews a session in a store without `touch`.
-        this.#store.hasTouch ? this.#store.touch(sessionID, session) : this.#set(sessionID, session),
-      )
+      if (!record || this.#usable(record) === undefined) return 'gone'
+      return await this.#touchRecord(sessionID, record, activity)
     })
+  }
+
+  /** At once, where `getToTouch` has read the session and nothing else is being done to it. */
+  touchHeld(sessionID: string): Promise<'touched' | 'gone'> {
+    const activity = this.#activity.of(sessionID)
+    const record = activity.takeKept()
+    if (record === undefined) return this.touch(sessionID)
+    return this.#touchRecord(sessionID, record, activity)
   }
 
   destroy(sessionID: string): Promise<void> {
@@ -103,8 +117,9 @@ export class ExpressStore implements CallReportingLiveStore {
     this.#onChange = listener
   }
 
-  onStoreCall(listener: StoreCallListener): void {
+  onStoreCall(listener: StoreCallListener, watched?: WatchedSessions): void {
     this.#onStoreCall = listener
+    if (watched !== undefined) this.#activity.watchedAreIn(watched)
   }
 
   close(): Promise<void> {
@@ -120,6 +135,14 @@ export class ExpressStore implements CallReportingLiveStore {
     if (read === undefined) return { record, expiresAt }
     if (held instanceof NormalizedSession && held.isStill(read.snapshot, expiresAt)) return held
     return new NormalizedSession(read.snapshot, expiresAt)
+  }
+
+  #touchRecord(sessionID: string, record: SessionData, activity: SessionActivity): Promise<'touched' | 'gone'> {
+    const session = sessionOf(this.#store.store, sessionID, record).touch()
+    return this.#unlessDestroyed(sessionID, activity, () =>
+      // Only a write renews a session in a store without `touch`.
+      this.#store.hasTouch ? this.#store.touch(sessionID, session) : this.#set(sessionID, session),
+    )
   }
 
   #usable(record: SessionData | null | undefined): ReadRecord | undefined {

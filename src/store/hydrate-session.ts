@@ -24,7 +24,12 @@ export function hydrateSession(
 ): Session & SessionData {
   const { cookie, ...data } = draftOf(record as SessionSnapshot)
   if (read !== undefined) restoreOriginalValues(data, read.snapshot, read.record)
+  return sessionOf(store, sessionID, { ...data, cookie } as unknown as SessionData)
+}
+
+/** A record as the store gave it: what a store keeps in its records for its own `touch` is there. */
+export function sessionOf(store: Store, sessionID: string, record: SessionData): Session & SessionData {
   const request = { sessionID, sessionStore: store } as unknown as Parameters<Store['createSession']>[0]
   // createSession makes a real Cookie of the plain one, in the object that it is given.
-  return store.createSession(request, { ...data, cookie } as unknown as SessionData)
+  return store.createSession(request, { ...record })
 }

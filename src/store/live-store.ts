@@ -50,6 +50,8 @@ export type TouchResult = { readonly touched: StoredSession } | 'touched' | 'gon
 
 /** What the bridge's own LiveStores can do in addition. */
 export interface CallReportingLiveStore extends LiveStore {
+  /** A `get` of a watched session that a `touchHeld` is to follow soon, which then need not read it again. */
+  getToTouch?(sessionID: string, held?: StoredSession): Promise<StoredSession | undefined>
   /** A `touch` of a session that need not be read first. Says what the store holds now, so that it need not be read after it. */
   touchHeld?(sessionID: string, held: StoredSession): Promise<TouchResult>
   /**
@@ -59,6 +61,14 @@ export interface CallReportingLiveStore extends LiveStore {
    *
    * A `set` by `replace` of this LiveStore is told only if it fails or is answered too late, since `replace` itself says
    * what it did. Its `touch` and `destroy` are told like everybody's.
+   *
+   * @param watched who keeps the sessions that are watched and not forgotten yet: then the LiveStore need not keep them, too
    */
-  onStoreCall?(listener: StoreCallListener): void
+  onStoreCall?(listener: StoreCallListener, watched?: WatchedSessions): void
+}
+
+/** Session IDs, as a Map or a Set has them for its keys. */
+export interface WatchedSessions {
+  has(sessionID: string): boolean
+  keys(): Iterable<string>
 }

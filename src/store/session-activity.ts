@@ -1,6 +1,8 @@
 /*
  * What this process has done to one session of a store, as far as its reads and writes need to know it.
  */
+import type { SessionData } from 'express-session'
+
 import type { TimeoutNode } from '../internal/timeout-queue.js'
 import type { StoreCall } from './store-calls.js'
 
@@ -28,6 +30,7 @@ export class SessionActivity {
   expiresAt: number | undefined = undefined
   /** That call: the answer to an older one may come after its own. */
   #expiryOfCall = 0
+  #kept: { readonly record: SessionData; readonly writes: number } | undefined = undefined
   /* Made with the first call: most sessions with a socket are never written by this process. */
   #inFlight: Map<StoreCall, InFlightCall> | undefined = undefined
   #waiting: (() => void)[] | undefined = undefined
@@ -44,6 +47,18 @@ export class SessionActivity {
     if (!call.isAnswered || call.hasFailed || call.expiresAt === undefined || call.number < this.#expiryOfCall) return
     this.expiresAt = call.expiresAt
     this.#expiryOfCall = call.number
+  }
+
+  /** A touch is to follow the read that found this record, begun when there had been so many writes. */
+  keep(record: SessionData, writes: number): void {
+    this.#kept = { record, writes }
+  }
+
+  /** What was kept, once; undefined if it may not be what the store has: something was written since, or is being written. */
+  takeKept(): SessionData | undefined {
+    const kept = this.#kept
+    this.#kept = undefined
+    return kept?.writes === this.writes && this.isIdle ? kept.record : undefined
   }
 
   begin(call: InFlightCall): void {

@@ -2,12 +2,15 @@
  * What this process does to the sessions of a store, by observing the store's calls.
  */
 import { TimeoutQueue } from '../internal/timeout-queue.js'
+import type { WatchedSessions } from './live-store.js'
 import { InFlightCall, SessionActivity } from './session-activity.js'
 import type { StoreCall } from './store-calls.js'
 
 /** Keeps what is known of sessions that are watched, being written, or in use. */
 export class StoreActivity {
-  readonly #watched = new Set<string>()
+  /** Those that `watch` was called for, unless somebody else keeps them. */
+  readonly #ownWatched = new Set<string>()
+  #watched: WatchedSessions = this.#ownWatched
   readonly #sessions = new Map<string, SessionActivity>()
   readonly #inFlight: TimeoutQueue<InFlightCall>
 
@@ -27,18 +30,28 @@ export class StoreActivity {
     return this.#watched.has(sessionID)
   }
 
+  /** They are kept elsewhere from now on: a set of a hundred thousand strings costs three megabytes. */
+  watchedAreIn(watched: WatchedSessions): void {
+    this.#watched = watched
+  }
+
   watch(sessionID: string): void {
-    this.#watched.add(sessionID)
+    if (this.#watched === this.#ownWatched) this.#ownWatched.add(sessionID)
   }
 
   unwatch(sessionID: string): void {
-    this.#watched.delete(sessionID)
+    this.#ownWatched.delete(sessionID)
     this.#forgetIfIdle(sessionID)
   }
 
   /** The expiry of the session that the store took last, if this process has written it since it is watched. */
   expiryOf(sessionID: string): number | undefined {
     return this.#sessions.get(sessionID)?.expiresAt
+  }
+
+  /** What is known of a watched session. */
+  of(sessionID: string): SessionActivity {
+    return this.#of(sessionID)
   }
 
   /** What is known of a session from now on, until `release` is called as often as this. */
@@ -57,7 +70,7 @@ export class StoreActivity {
   note(call: StoreCall): void {
     if (call.sessionID !== undefined) return this.#note(call, call.sessionID)
     // The store may carry it out at any time until its answer, for each of these.
-    for (const sessionID of this.#watched) this.#of(sessionID)
+    for (const sessionID of this.#watched.keys()) this.#of(sessionID)
     for (const sessionID of [...this.#sessions.keys()]) this.#note(call, sessionID)
   }
 

@@ -55,11 +55,11 @@ export class ClaimedUpgrade {
 
   /** Undefined if a bridge has the socket already: ws throws when it gets the same one a second time. */
   static claim(request: IncomingMessage, socket: Duplex, head: Buffer): ClaimedUpgrade | undefined {
-    noteArrival(socket)
-    const bytesOnArrival = bytesOnArrivalAt(socket)
+    const bytesOnArrival = arrivals.get(socket)
     if (bytesOnArrival === claimed) return undefined
+    if (bytesOnArrival === undefined) surviveErrors(socket)
     arrivals.set(socket, claimed)
-    return new ClaimedUpgrade(request, socket, head, bytesOnArrival)
+    return new ClaimedUpgrade(request, socket, head, bytesOnArrival ?? bytesWrittenTo(socket))
   }
 
   /** Whether a request that came before it on its connection is still being answered. */

@@ -14,7 +14,6 @@ import type {
   AuthenticationScope,
   Verdict,
 } from '../authenticate/authenticator.js'
-import { readAddressAtEnd } from '../authenticate/handshake-info.js'
 import { asError } from '../errors.js'
 import { isThenable } from '../internal/is-thenable.js'
 import { endOf } from '../live/connection-closer.js'
@@ -199,7 +198,9 @@ export class UpgradeHandler {
     const { sessions } = this.#deps
     const lease = new SessionLease(sessions, sessions.limitsSockets)
     try {
-      return await this.#authenticate(request, socket, { lease })
+      const result = await this.#authenticate(request, socket, { lease })
+      if (result !== 'anonymous' && !('reason' in result)) result.handshake.weaken()
+      return result
     } finally {
       lease.release()
     }
@@ -259,7 +260,7 @@ export class UpgradeHandler {
 
   #accept(upgrade: ClaimedUpgrade, target: UpgradeTarget, result: AuthenticatedSession): void {
     const { sessions, requestStore } = this.#deps
-    const { context, found, lease } = result
+    const { context, found, lease, handshake } = result
     // The lease of an upgrade watches its session.
     const live = lease.live as LiveSession
     // Another handshake, or a check, has found it gone since this one began to load it.
@@ -270,12 +271,12 @@ export class UpgradeHandler {
     const setCookie = this.#renewedCookie(result, upgrade.request)
     this.#open(upgrade, target.wss, setCookie, (ws) => {
       sessions.open(context, live, ws)
-      readAddressAtEnd(context.handshake, upgrade.socket)
+      handshake.readAddressAtEnd(upgrade.socket)
       this.#connect(ws, upgrade.request as SessionRequest, context, target)
     })
     // The browser has a cookie with a new expiry now: the store must not be behind.
     if (setCookie !== undefined && context.ws !== undefined) sessions.renew(live)
-    if (!lease.isCurrent) sessions.recheck(live, found, [context])
+    if (!lease.isCurrent(found)) sessions.recheck(live, found, [context])
   }
 
   #acceptAnonymous(upgrade: ClaimedUpgrade, target: UpgradeTarget): void {

@@ -16,15 +16,14 @@ export function letInAfterThreeLoads(): void {
     loads.set(this, (loads.get(this) ?? 0) + 1)
     return load.call(this)
   })
-  for (const [name, late] of [
-    ['isCurrent', true],
-    ['isRemoved', false],
-  ] as const) {
-    const original = Object.getOwnPropertyDescriptor(SessionLease.prototype, name)?.get
-    vi.spyOn(SessionLease.prototype, name, 'get').mockImplementation(function (this: SessionLease) {
-      return loads.get(this) === 3 ? late : (original?.call(this) as boolean)
-    })
-  }
+  const { isCurrent } = SessionLease.prototype
+  vi.spyOn(SessionLease.prototype, 'isCurrent').mockImplementation(function (this: SessionLease, found) {
+    return loads.get(this) === 3 || isCurrent.call(this, found)
+  })
+  const isRemoved = Object.getOwnPropertyDescriptor(SessionLease.prototype, 'isRemoved')?.get
+  vi.spyOn(SessionLease.prototype, 'isRemoved', 'get').mockImplementation(function (this: SessionLease) {
+    return loads.get(this) !== 3 && (isRemoved?.call(this) as boolean)
+  })
 }
 
 /** A yes counts, whatever has been asked since. */

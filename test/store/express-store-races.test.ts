@@ -57,6 +57,81 @@ describe('a logout while a touch is on its way', () => {
   })
 })
 
+describe('a touch of what a handshake has just read', () => {
+  function watchedOn<S extends Store>(store: S) {
+    const { live } = liveOn(store)
+    live.watch('id')
+    return { store, live, get: vi.spyOn(store as Store, 'get') }
+  }
+
+  it('reads nothing again, and hands the store its own record, Dates included', async () => {
+    const { store, live, get } = watchedOn(new DocumentStore())
+    const touch = vi.spyOn(store as Store, 'touch')
+    const since = new Date()
+    store.data.set('id', record({ since }, 60_000))
+    const held = await live.getToTouch('id')
+    expect(await live.touchHeld('id')).toBe('touched')
+    expect(held).toBeDefined()
+    expect(get).toHaveBeenCalledOnce()
+    expect(touch.mock.calls[0]?.[1]).toMatchObject({ since })
+  })
+
+  it('reads again where it is the second one: the first has used up what was read', async () => {
+    const { store, live, get } = watchedOn(new DocumentStore())
+    store.data.set('id', record({}, 60_000))
+    await live.getToTouch('id')
+    await live.touchHeld('id')
+    await live.touchHeld('id')
+    expect(get).toHaveBeenCalledTimes(2)
+  })
+
+  it('reads again where this process has written since', async () => {
+    const { store, live } = watchedOn(new DocumentStore())
+    const touch = vi.spyOn(store as Store, 'touch')
+    store.data.set('id', record({ role: 'admin' }, 60_000))
+    await live.getToTouch('id')
+    await done((callback) => store.set('id', record({ role: 'guest' }, 60_000), callback))
+    await live.touchHeld('id')
+    expect(touch.mock.calls[0]?.[1]).toMatchObject({ role: 'guest' })
+  })
+
+  it('brings nobody back who was logged out since, in a store whose touch writes back what it is given', async () => {
+    for (const isUnderWay of [true, false]) {
+      const { store, live } = watchedOn(withoutTouch(new DocumentStore()))
+      store.data.set('id', record({}, 60_000))
+      await live.getToTouch('id')
+      const loggedOut = done((callback) => store.destroy('id', callback))
+      if (!isUnderWay) await loggedOut
+      expect(await live.touchHeld('id')).toBe('gone')
+      await loggedOut
+      expect(store.data.size).toBe(0)
+    }
+  })
+
+  it('does not undo a logout that comes while it is on its way', async () => {
+    const { store, hold } = gatedStore(withoutTouch(new DocumentStore()))
+    const { live } = watchedOn(store)
+    store.data.set('id', record({}, 60_000))
+    await live.getToTouch('id')
+    const gate = hold('set')
+    const touching = live.touchHeld('id')
+    await gate.arrived
+    await done((callback) => store.destroy('id', callback))
+    gate.open()
+    expect(await touching).toBe('gone')
+    expect(store.data.size).toBe(0)
+  })
+
+  it('keeps nothing of a session that is not watched', async () => {
+    const { store, live } = liveOn(new DocumentStore())
+    const get = vi.spyOn(store, 'get')
+    store.data.set('id', record({}, 60_000))
+    await live.getToTouch('id')
+    await live.touchHeld('id')
+    expect(get).toHaveBeenCalledTimes(2)
+  })
+})
+
 describe('touches by HTTP while an update is on its way', () => {
   it('do not make it start again', async () => {
     const { store, hold } = gatedStore(new DocumentStore())

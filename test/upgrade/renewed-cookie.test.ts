@@ -13,7 +13,7 @@ import { answerTo, recordOf } from './server-side.js'
 
 const rolling = { session: { rolling: true } }
 
-/** An app, and what is asked of its store. A renewal would read before it touches, at once after the 101. */
+/** An app, and what is asked of its store. */
 async function startWatched(options?: AppOptions) {
   const store = new MemoryStore()
   const app = await startApp({ ...options, store })
@@ -76,6 +76,13 @@ describe('with rolling, a 101', () => {
     expect(touch).toHaveBeenCalledOnce()
     const record = (await recordOf(app, 'id')) as { cookie: { expires: string } }
     expect(Date.parse(record.cookie.expires)).toBeGreaterThan(before + 3_590_000)
+  })
+
+  it('asks the store for one read and one touch, at the same time as the 101', async () => {
+    const { app, get, touch } = await startWatched(rolling)
+    await cookiesFor(app, { cookie: await seed(app, { maxAge: 60_000 }) })
+    expect(touch).toHaveBeenCalledOnce()
+    expect(get).toHaveBeenCalledOnce()
   })
 
   it('brings the attributes of the record, not those that the options have by now', async () => {
