@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net'
 import { RedisStore } from 'connect-redis'
 import express from 'express'
 import session from 'express-session'
-import { createClient, createCluster } from 'redis'
+import { createClient, createCluster, createSentinel } from 'redis'
 import { WebSocketServer } from 'ws'
 import { createSessionBridge, type SessionSnapshot } from '../../src/index.js'
 import { redisLiveStore } from '../../src/redis.js'
@@ -22,15 +22,17 @@ export interface Order {
 interface Place {
   readonly url?: string
   readonly rootNodes?: readonly { url: string }[]
+  /** The port of a Sentinel that knows the master as `main`. */
+  readonly sentinelPort?: number
   readonly prefix: string
   /** Its sessions have users, and those of a set in Redis may not be connected. */
   readonly withUsers?: boolean
 }
 
-const { url, rootNodes, prefix, withUsers = false } = JSON.parse(process.argv[2] ?? '') as Place
-const client = rootNodes
-  ? await createCluster({ rootNodes: [...rootNodes] }).connect()
-  : await createClient(url === undefined ? {} : { url }).connect()
+const { url, rootNodes, sentinelPort, prefix, withUsers = false } = JSON.parse(process.argv[2] ?? '') as Place
+const client = await connected()
+// What a fault test does to its server is no error of the process.
+client.on('error', () => undefined)
 const store = new RedisStore({ client, prefix, ttl: 3600 })
 const options = { store, secret: 'a secret', resave: false, saveUninitialized: false }
 const bridge = createSessionBridge({
@@ -41,6 +43,13 @@ const bridge = createSessionBridge({
     authorize: async ({ user = '' }: SessionSnapshot) => (await client.sIsMember(`${prefix}banned`, user)) === 0,
   }),
 })
+
+async function connected() {
+  if (rootNodes !== undefined) return await createCluster({ rootNodes: [...rootNodes] }).connect()
+  if (sentinelPort === undefined) return await createClient(url === undefined ? {} : { url }).connect()
+  const sentinelRootNodes = [{ host: '127.0.0.1', port: sentinelPort }]
+  return await createSentinel({ name: 'main', sentinelRootNodes, scanInterval: 500 }).connect()
+}
 
 const app = express()
 app.use(session(options))
