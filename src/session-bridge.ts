@@ -27,11 +27,15 @@ import { snapshotOfStored } from './store/normalized-session.js'
 import type { SessionSnapshot } from './store/snapshot.js'
 import { checkUpgradeTarget, checkMount, type ConnectionListener } from './upgrade/upgrade-target.js'
 import { createGuardedStore } from './upgrade/guarded-store.js'
+import { BoundedAuthentication } from './upgrade/bounded-authentication.js'
 import { PendingUpgrades } from './upgrade/pending-upgrades.js'
+import { CookieRenewal } from './upgrade/renewed-cookie.js'
 import { CloseRefusals } from './upgrade/refuse-with-close.js'
 import { StatusRefusals } from './upgrade/refuse-with-status.js'
 import { mountOn, type UpgradeServer } from './upgrade/upgrade-router.js'
-import { UpgradeHandler, type AdmissionResult } from './upgrade/upgrade-handler.js'
+import { SocketOpener } from './upgrade/socket-opener.js'
+import { UpgradeHandler } from './upgrade/upgrade-handler.js'
+import { Verdicts, type AdmissionResult } from './upgrade/verdicts.js'
 
 /** Where on a server an attached ws server listens. */
 export interface MountOptions<C = SessionContext> {
@@ -251,8 +255,9 @@ class Bridge extends EventEmitter<SessionBridgeEvents> implements SessionBridge<
   readonly #cookie: SessionCookie
   readonly #channel: BridgeChannel
   readonly #sessions: LiveSessions
-  readonly #pending: PendingUpgrades
+  readonly #authentication: BoundedAuthentication
   readonly #upgrader: UpgradeHandler
+  readonly #verdicts: Verdicts
   #closed: Promise<void> | undefined
 
   constructor(options: ResolvedOptions, clock: Clock) {
@@ -289,27 +294,25 @@ class Bridge extends EventEmitter<SessionBridgeEvents> implements SessionBridge<
     this.#channel = channel
     this.everywhere = channel.everywhere(this)
     this.#sessions = sessions
-    this.#pending = new PendingUpgrades(options.maxPending, options.handshakeTimeoutMs)
     this.#refusedByClose = options.refuseWith === 'close' ? new CloseRefusals() : undefined
+    const { handshakeTimeoutMs, rolling, trustProto: trustProxy } = options
+    const originDenied = createOriginCheck(options)
+    const asked = { originDenied, cookie, cookieSetting, trustProxy, sessions, anonymous, reports }
+    const authenticator = new Authenticator(asked)
+    const pending = new PendingUpgrades(options.maxPending, handshakeTimeoutMs)
+    const authentication = new BoundedAuthentication({ authenticator, pending, reports })
+    const renewal = new CookieRenewal({ cookie, rolling, trustProxy }, reports)
+    const requestStore = createGuardedStore(options.store, sessions.operations)
+    const shared = { authentication, sessions, renewal, requestStore, reports }
+    this.#authentication = authentication
     this.#upgrader = new UpgradeHandler({
-      authenticator: new Authenticator({
-        originDenied: createOriginCheck(options),
-        cookie,
-        cookieSetting,
-        trustProxy: options.trustProto,
-        sessions,
-        anonymous,
-        reports,
-      }),
-      pending: this.#pending,
+      ...shared,
+      opener: new SocketOpener(shared),
       refused: this.#refused,
       refusedByClose: this.#refusedByClose,
-      sessions,
-      renewal: { cookie, rolling: options.rolling, trustProxy: options.trustProto },
-      requestStore: createGuardedStore(options.store, sessions.operations),
-      handshakeTimeoutMs: options.handshakeTimeoutMs,
-      reports,
+      handshakeTimeoutMs,
     })
+    this.#verdicts = new Verdicts({ ...shared, authenticator, unanswered: this.#upgrader.unanswered })
     // Not at once: nobody listens yet.
     if (options.resave) setImmediate(() => reports.fault('session.resave', new Error(resaveFault)))
     adapterApis.set(this, this.#adapterApi())
@@ -338,14 +341,14 @@ class Bridge extends EventEmitter<SessionBridgeEvents> implements SessionBridge<
 
   authenticate(request: IncomingMessage): Promise<Verdict> {
     this.#channel.join()
-    return this.#upgrader.authenticate(request)
+    return this.#verdicts.authenticate(request)
   }
 
   bind(context: SessionContext, connection: BoundConnection | WebSocket): void {
     if (!(context instanceof Context))
       throw new TypeError('bind: the context must come from authenticate() of this bridge.')
     this.#sessions.bind(context, connection)
-    this.#upgrader.bound(context)
+    this.#verdicts.bound(context)
   }
 
   contextOf(ws: WebSocket): SessionContext | undefined {
@@ -394,7 +397,7 @@ class Bridge extends EventEmitter<SessionBridgeEvents> implements SessionBridge<
 
   stats(): SessionBridgeStats {
     const { openConnections: sockets, registry, connectedUsers: users } = this.#sessions
-    return { pending: this.#pending.size, sockets, sessions: registry.size, users, ...this.#reporter.counts }
+    return { pending: this.#authentication.size, sockets, sessions: registry.size, users, ...this.#reporter.counts }
   }
 
   close(): Promise<void> {
@@ -412,9 +415,9 @@ class Bridge extends EventEmitter<SessionBridgeEvents> implements SessionBridge<
       isClosed: () => this.#closed !== undefined,
       admit: (request) => {
         this.#channel.join()
-        return this.#upgrader.admit(request)
+        return this.#verdicts.admit(request)
       },
-      recognises: (request, context) => this.#upgrader.recognises(request, context),
+      recognises: (request, context) => this.#verdicts.recognises(request, context),
       watch: (request) => {
         this.#upgrader.watch(request)
       },

@@ -67,8 +67,13 @@ export class ClaimedUpgrade {
     return answerUnderWay(this.socket) !== undefined
   }
 
-  /** Resolves when all requests before it are answered; what was written for them is no answer to this one. */
-  async earlierAnswers(): Promise<void> {
+  /** Resolves when all requests before it are answered; undefined where they are. */
+  earlierAnswers(): Promise<void> | undefined {
+    return this.isBehindAnswer ? this.#earlierAnswers() : undefined
+  }
+
+  /* What was written for them is no answer to this one. */
+  async #earlierAnswers(): Promise<void> {
     for (let answer = answerUnderWay(this.socket); answer !== undefined; answer = answerUnderWay(this.socket)) {
       await closeOf(answer)
     }

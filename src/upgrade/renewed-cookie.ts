@@ -6,15 +6,39 @@ import type { IncomingMessage } from 'node:http'
 import { serialize } from 'cookie'
 
 import { protocolOf } from '../authenticate/express-request.js'
+import type { AuthenticatedSession } from '../authenticate/authenticator.js'
 import type { SessionCookie, SignedCookie } from '../authenticate/session-cookie.js'
+import type { EventSink } from '../live/event-sink.js'
 import type { FoundSession } from '../live/session-context.js'
 
 /** When and how a cookie is renewed. */
-export interface RenewalRules {
+interface RenewalRules {
   readonly cookie: SessionCookie
   readonly rolling: boolean
   /** Whether X-Forwarded-Proto is to be believed. */
   readonly trustProxy: boolean
+}
+
+/** Renews the cookies of requests that are let in. */
+export class CookieRenewal {
+  readonly #rules: RenewalRules
+  readonly #reports: EventSink
+
+  constructor(rules: RenewalRules, reports: EventSink) {
+    this.#rules = rules
+    this.#reports = reports
+  }
+
+  /** The value of the Set-Cookie header; undefined for none. Never throws. */
+  cookieFor({ found, cookie }: AuthenticatedSession, request: IncomingMessage): string | undefined {
+    try {
+      return renewedCookie(this.#rules, cookie, found, request)
+    } catch (error) {
+      // An attribute in the record that no cookie can have: express-session would fail on it, too.
+      this.#reports.fault('record', error)
+      return undefined
+    }
+  }
 }
 
 /**
@@ -22,7 +46,7 @@ export interface RenewalRules {
  *
  * A `secure` one is sent over https only (express-session, index.js, `issecure`).
  */
-export function renewedCookie(
+function renewedCookie(
   { cookie, rolling, trustProxy }: RenewalRules,
   { sessionID, value, outdated }: SignedCookie,
   { snapshot }: FoundSession,
