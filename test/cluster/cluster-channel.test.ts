@@ -1,10 +1,11 @@
 // This process is the primary.
 import cluster, { type Worker } from 'node:cluster'
+import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { clusterChannel } from 'ws-session-bridge/cluster'
-import { opened } from '../channel/channel-suite.js'
+import { describeChannel, opened } from '../channel/channel-suite.js'
 import { atEnd } from '../support/at-end.js'
 import { compiled } from '../support/forked.js'
 import type { Heard, Order } from './member.js'
@@ -118,4 +119,10 @@ describe('clusterChannel', () => {
       expect(() => clusterChannel(options)).toThrow(TypeError)
     }
   })
+})
+
+// Last: the first test is of a primary that has made none.
+describeChannel('clusterChannel in the primary', () => {
+  const name = `test ${randomUUID()}`
+  return { connect: () => clusterChannel({ name }), connectElsewhere: () => clusterChannel({ name: `${name} 2` }) }
 })
