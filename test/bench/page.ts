@@ -29,6 +29,7 @@ export function asPage({ date, machine, quick, command, tables, chart }: Figures
     '- Every server, and every group of clients, is a process of its own. CPU is that of the server, user and system time together.',
     '- Code is compiled before it is measured, except where the title says that the process is new. Between two turns there is a minor',
     '  garbage collection at most: a full one throws compiled code away.',
+    '- Clients stay awake while handshakes are measured: on one machine, a server would pay for waking them with every answer.',
     '- Every candidate has its turn in every round, so whatever else the machine does affects all of them.',
     '- A figure in µs is the median of all rounds. A ratio is the median of the ratios within each round, so it differs a little',
     '  from the quotient of two figures beside it. The ratios are what carries over to another machine.',
