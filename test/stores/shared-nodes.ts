@@ -1,7 +1,6 @@
 // several processes on one store, started and told what to do.
 import type { ChildProcess } from 'node:child_process'
 import cluster from 'node:cluster'
-import { once } from 'node:events'
 import { join } from 'node:path'
 import { MemoryStore } from 'express-session'
 import { createSessionBridge } from 'ws-session-bridge'
@@ -61,8 +60,11 @@ async function worker(exec: string, settings: SharedNode) {
   cluster.setupPrimary({ exec, args: [JSON.stringify(settings)], execArgv: [] })
   const { process } = cluster.fork()
   atEnd(() => process.kill('SIGKILL'))
-  for (;;) {
-    const [first] = (await once(process, 'message')) as [unknown]
-    if (typeof first === 'number') return { process, first }
-  }
+  // Its channel may have said something before, in the same breath.
+  const first = await new Promise((resolve) => {
+    process.on('message', (message) => {
+      if (typeof message === 'number') resolve(message)
+    })
+  })
+  return { process, first }
 }
