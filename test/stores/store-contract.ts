@@ -75,6 +75,8 @@ export function describeStore(name: StoreName, traits: StoreTraits = {}): void {
       // These need seconds, while the other tests run, and nothing closes their way.
       const session = { cookie: { maxAge } }
       const app = await start({ session, bridge: { revalidateMs: 600_000 } }, { ...place, port })
+      // The first write of a store may have to wait for its table, for longer than these live.
+      await app.login('ada')
       lifetimes = await lifetimesOn(app, maxAge)
     })
 
