@@ -150,14 +150,15 @@ export class LiveSessions implements RegistryListener {
 
   /** Whether `maxSocketsPerSession` leaves a place for one more handshake. Those under way have one each. */
   hasRoomForHandshake(sessionID: string): boolean {
+    if (!this.limitsSockets) return true
     const live = this.registry.get(sessionID)
     return live === undefined || live.size + live.leases < this.#options.maxSocketsPerSession
   }
 
   /** Whether `maxSocketsPerSession` and `maxSocketsPerUser` leave a place for one more connection. */
   hasRoom({ sessionID, user }: SessionSource): boolean {
-    const connections = this.registry.get(sessionID)?.size ?? 0
-    return connections < this.#options.maxSocketsPerSession && this.#users.hasRoom(user)
+    if (!this.#users.hasRoom(user)) return false
+    return !this.limitsSockets || (this.registry.get(sessionID)?.size ?? 0) < this.#options.maxSocketsPerSession
   }
 
   /** How many users have connections. */

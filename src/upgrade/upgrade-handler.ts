@@ -191,6 +191,8 @@ const nothing = Buffer.alloc(0)
 /** @throws {TypeError} for what would fail later, in a timer. */
 function assertSocket(socket: unknown): void {
   const { on, off, end, destroy } = (socket ?? {}) as Partial<Duplex>
-  if ([on, off, end, destroy].every((method) => typeof method === 'function')) return
+  const isSocket =
+    typeof on === 'function' && typeof off === 'function' && typeof end === 'function' && typeof destroy === 'function'
+  if (isSocket) return
   throw new TypeError("handleUpgrade: the third argument must be the socket of an 'upgrade' event.")
 }

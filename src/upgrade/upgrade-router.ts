@@ -102,10 +102,12 @@ class Router {
   }
 
   #mountFor(pathname: string | undefined): Mount | undefined {
-    const named = this.#mounts.find(
-      ({ path }) => path !== undefined && pathname !== undefined && matches(path, pathname),
-    )
-    return named ?? this.#mounts.find(({ path }) => path === undefined)
+    let rest: Mount | undefined
+    for (const mount of this.#mounts) {
+      if (mount.path === undefined) rest ??= mount
+      else if (pathname !== undefined && matches(mount.path, pathname)) return mount
+    }
+    return rest
   }
 }
 

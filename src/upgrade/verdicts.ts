@@ -6,7 +6,7 @@ import type { Duplex } from 'node:stream'
 
 import type { Store } from 'express-session'
 
-import type { Authenticator, AuthResult, Verdict } from '../authenticate/authenticator.js'
+import type { AuthenticatedSession, Authenticator, AuthResult, Verdict } from '../authenticate/authenticator.js'
 import type { EventSink } from '../live/event-sink.js'
 import type { LiveSessions } from '../live/live-sessions.js'
 import type { SessionContext } from '../live/session-context.js'
@@ -50,7 +50,7 @@ export class Verdicts {
     unanswered.watch(request)
     const result = await this.#authenticate(request, undefined)
     unanswered.restart(request)
-    if (result !== 'anonymous' && !('reason' in result)) rememberRequest(result.context, request)
+    if (isAccepted(result)) rememberRequest(result.context, request)
     return this.#verdictOf(result, request)
   }
 
@@ -60,7 +60,7 @@ export class Verdicts {
     const result = await this.#authenticate(request, request.socket)
     unanswered.restart(request)
     const verdict = this.#verdictOf(result, request)
-    if (result === 'anonymous' || 'reason' in result) return { verdict, setCookie: undefined }
+    if (!isAccepted(result)) return { verdict, setCookie: undefined }
     putSessionOn(request, result.context, requestStore)
     return { verdict, setCookie: renewal.cookieFor(result, request) }
   }
@@ -83,22 +83,32 @@ export class Verdicts {
   }
 
   /* It takes a place of the session only while it is under way, and only where places are limited. */
-  async #authenticate(request: IncomingMessage, socket: Duplex | undefined): Promise<AuthResult> {
+  #authenticate(request: IncomingMessage, socket: Duplex | undefined): AuthResult | Promise<AuthResult> {
     const { sessions, authentication } = this.#deps
     const lease = new SessionLease(sessions, sessions.limitsSockets)
-    try {
-      const result = await authentication.run(request, socket, { lease })
-      if (result !== 'anonymous' && !('reason' in result)) result.handshake.weaken()
-      return result
-    } finally {
-      lease.release()
-    }
+    const result = authentication.run(request, socket, { lease })
+    return sessions.limitsSockets ? released(lease, result) : result
   }
 
   #verdictOf(result: AuthResult, request: IncomingMessage): Verdict {
     if (result === 'anonymous') return { accepted: true, context: undefined }
-    if (!('reason' in result)) return { accepted: true, context: result.context }
-    this.#deps.reports.refused(result, request)
-    return { accepted: false, refusal: result }
+    if (!isAccepted(result)) {
+      this.#deps.reports.refused(result, request)
+      return { accepted: false, refusal: result }
+    }
+    result.handshake.weaken()
+    return { accepted: true, context: result.context }
+  }
+}
+
+function isAccepted(result: AuthResult): result is AuthenticatedSession {
+  return result !== 'anonymous' && 'context' in result
+}
+
+async function released(lease: SessionLease, result: AuthResult | Promise<AuthResult>): Promise<AuthResult> {
+  try {
+    return await result
+  } finally {
+    lease.release()
   }
 }

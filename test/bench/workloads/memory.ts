@@ -77,7 +77,7 @@ async function measure(
   const clients = await start<ClientCalls>('clients.js', { port, socketIO: kind === 'socket.io' })
   await server.call('refillUsers', { first: 0, count: sizes.at(-1) ?? 0 })
   // What only the first ones cost.
-  await clients.call('open', { first: 0, count: 300 })
+  await clients.call('open', { first: 0, count: Math.min(1_000, ...sizes) })
   await clients.call('close', undefined)
   const before = await server.call('memory', undefined)
   const heaps: number[] = []
