@@ -54,7 +54,8 @@ export class MessageBus {
     this.#onFault = onFault
     const { timeoutMs, onFault: tellsFaults } = channel as Partial<Transport>
     this.timeoutMs = typeof timeoutMs === 'number' ? timeoutMs : defaultTimeoutMs
-    this.#calls = new CallTimeouts(this.timeoutMs, channelErrors)
+    // A channel with a deadline of its own knows better why it is late, and is to say so first.
+    this.#calls = new CallTimeouts(this.timeoutMs * (typeof timeoutMs === 'number' ? 1.5 : 1), channelErrors)
     if (typeof tellsFaults === 'function') {
       tellsFaults.call(channel, (error) => {
         this.fault(new ChannelUnavailableError('The channel cannot be listened to.', { cause: error.cause ?? error }))

@@ -18,7 +18,8 @@ interface Question {
 }
 
 interface Answer {
-  readonly id: number
+  /** The question's ID. Not `id`: messages of clusterChannel pass here, too, and have one. */
+  readonly answerTo: number
   readonly value?: unknown
   readonly error?: string
 }
@@ -50,9 +51,9 @@ async function connected<C extends CallsOf<C>>(script: string, child: ChildProce
   void gone.then(() => {
     for (const { reject } of waiting.values()) reject(new Error(`${script} has ended.`))
   })
-  child.on('message', ({ id, value, error }: Answer) => {
-    const asked = waiting.get(id)
-    waiting.delete(id)
+  child.on('message', ({ answerTo, value, error }: Answer) => {
+    const asked = waiting.get(answerTo)
+    waiting.delete(answerTo)
     if (error === undefined) asked?.resolve(value)
     else asked?.reject(new Error(`${script}: ${error}`))
   })
@@ -87,9 +88,9 @@ export function answer<C extends CallsOf<C>>(calls: C): void {
     if (id === undefined || name === undefined) return
     const reply = async (): Promise<Answer> => {
       try {
-        return { id, value: await all[name]?.(argument as never) }
+        return { answerTo: id, value: await all[name]?.(argument as never) }
       } catch (error) {
-        return { id, error: String(error) }
+        return { answerTo: id, error: String(error) }
       }
     }
     void reply().then((message) => process.send?.(message))

@@ -52,6 +52,16 @@ describe('bridges with a channel, on a store that tells nothing', () => {
     expect(await closed).toMatchObject({ code: 4401 })
   })
 
+  it('tell in the words of the channel why it is late, where it has a deadline of its own', async () => {
+    const { channel } = createHub().connect(100)
+    const late = new Error('The primary passes nothing on.')
+    const publish = (): Promise<never> => new Promise((_resolve, reject) => setTimeout(reject, 100, late))
+    const app = await startApp({ bridge: { channel: { ...channel, publish } } })
+    await app.login('ada')
+    await expect.poll(() => app.faults, { timeout: 5_000 }).toHaveLength(1)
+    expect(app.faults[0]).toMatchObject({ cause: late })
+  })
+
   it('find by revalidation what was told while the channel was down', async () => {
     const hub = createHub()
     const [one, two] = await startProcesses(2, hub, 200)
