@@ -227,7 +227,9 @@ export class Revalidator implements AuthorizeListener {
         return undefined
       }
       this.#failed(live)
-      if (live.failure?.isFirstUnusable() !== false) this.#deps.reports.fault('record', error)
+      // Without a failure there are no connections: a handshake waits for it, or a check whose connections have ended meanwhile.
+      const isNews = live.failure === undefined ? live.leases > 0 : live.failure.isFirstUnusable()
+      if (isNews) this.#deps.reports.fault('record', error)
       return 'too-deep'
     }
   }
