@@ -11,6 +11,7 @@ import type { ChannelKeys } from './channel-keys.js'
 import { open, seal, type Envelope } from './envelope.js'
 import { ReplayWindow } from './replay-window.js'
 import { CallTimeouts } from '../internal/call-timeouts.js'
+import { longestTimerMs } from '../internal/clock.js'
 
 export interface MessageBusDependencies {
   readonly channel: Channel
@@ -55,7 +56,8 @@ export class MessageBus {
     const { timeoutMs, onFault: tellsFaults } = channel as Partial<Transport>
     this.timeoutMs = typeof timeoutMs === 'number' ? timeoutMs : defaultTimeoutMs
     // A channel with a deadline of its own knows better why it is late, and is to say so first.
-    this.#calls = new CallTimeouts(this.timeoutMs * (typeof timeoutMs === 'number' ? 1.5 : 1), channelErrors)
+    const patienceMs = typeof timeoutMs === 'number' ? Math.min(timeoutMs * 1.5, longestTimerMs) : defaultTimeoutMs
+    this.#calls = new CallTimeouts(patienceMs, channelErrors)
     if (typeof tellsFaults === 'function') {
       tellsFaults.call(channel, (error) => {
         this.fault(new ChannelUnavailableError('The channel cannot be listened to.', { cause: error.cause ?? error }))

@@ -104,6 +104,12 @@ const scenes: Record<string, () => Promise<Scene>> = {
   },
 }
 
+const isIn = (connecting: Promise<unknown>) =>
+  connecting.then(
+    () => true,
+    () => false,
+  )
+
 describe.each(Object.keys(scenes))('chaos on %s', (name) => {
   it('ends with no stale snapshot and no socket of a gone session', { timeout: chaosMs + 60_000 }, async () => {
     const { share: random, below } = createRandom(seed)
@@ -159,6 +165,10 @@ describe.each(Object.keys(scenes))('chaos on %s', (name) => {
     await Promise.all(underWay)
 
     await expect.poll(() => http.isReady).toBe(true)
+    // Chance may have left a node without a socket.
+    const [anID] = ids
+    await put(anID!)
+    for (const node of nodes) await expect.poll(() => isIn(connect(node, anID)), { timeout: 10_000 }).toBe(true)
     /* Nothing is written any longer: a session that is wrong now stays wrong. */
     const differences = async () => {
       const found: string[] = []
