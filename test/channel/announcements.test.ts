@@ -46,6 +46,18 @@ async function settled(...processes: { reports: unknown[] }[]) {
   for (const { reports } of processes) reports.splice(0)
 }
 
+/** Two processes, the first of which had something to tell while it was cut off, and is there again. */
+async function cutOffWithNews() {
+  const hub = createHub()
+  const [one, two] = [process(hub), process(hub, ['a'])] as const
+  await settled(one, two)
+  one.member.isCut = true
+  await destroy(one.store, 'a')
+  await expect.poll(() => one.faults.length).toBe(1)
+  one.member.isCut = false
+  return [one, two] as const
+}
+
 describe('announcements of changes', () => {
   it('make the other processes look at a session that this one has set or destroyed, and at no other', async () => {
     const hub = createHub()
@@ -122,26 +134,14 @@ describe('announcements of changes', () => {
   })
 
   it('that could not be told have one more attempt when the process closes', async () => {
-    const hub = createHub()
-    const [one, two] = [process(hub), process(hub, ['a'])]
-    await settled(one, two)
-    one.member.isCut = true
-    await destroy(one.store, 'a')
-    await expect.poll(() => one.faults.length).toBe(1)
-    one.member.isCut = false
+    const [one, two] = await cutOffWithNews()
     await one.announcer.close()
     await one.group.close()
     await expect.poll(() => two.reports).toEqual(['a'])
   })
 
   it('are told later where they cannot be told at once, and are a fault then', async () => {
-    const hub = createHub()
-    const [one, two] = [process(hub), process(hub, ['a'])]
-    await settled(one, two)
-    one.member.isCut = true
-    await destroy(one.store, 'a')
-    await expect.poll(() => one.faults.length).toBe(1)
-    one.member.isCut = false
+    const [, two] = await cutOffWithNews()
     await expect.poll(() => two.reports).toEqual(['a'])
   })
 

@@ -5,7 +5,7 @@ import { ExpressStore } from '../../src/store/express-store.js'
 import { done, record, rest, startBridge, stopClocks } from '../live/bound.js'
 import { TtlStore } from '../live/ttl-store.js'
 import { atEnd } from '../support/at-end.js'
-import { gatedStore } from '../support/gate.js'
+import { gatedStore, type Gate } from '../support/gate.js'
 import { DocumentStore, ReadingTouchStore, withoutTouch } from './database-stores.js'
 
 function liveOn<S extends Store>(store: S, timeoutMs?: number) {
@@ -15,6 +15,15 @@ function liveOn<S extends Store>(store: S, timeoutMs?: number) {
 }
 
 const admin = (): SessionData => record({ user: 'ada', role: 'admin' })
+
+/** The result of a touch whose call of the store is held while the session is logged out. */
+async function touchedDuringLogout(store: Store, gate: Gate, touch: () => Promise<unknown>) {
+  const touching = touch()
+  await gate.arrived
+  await done((callback) => store.destroy('id', callback))
+  gate.open()
+  return await touching
+}
 
 describe('a logout while a touch is on its way', () => {
   it('is not undone by a store whose touch reads the session and writes it back', async () => {
@@ -34,12 +43,7 @@ describe('a logout while a touch is on its way', () => {
     const { store, hold } = gatedStore(new DocumentStore())
     const { live } = liveOn(store)
     store.data.set('id', record({}, 60_000))
-    const gate = hold('touch')
-    const touching = live.touch('id')
-    await gate.arrived
-    await done((callback) => store.destroy('id', callback))
-    gate.open()
-    expect(await touching).toBe('gone')
+    expect(await touchedDuringLogout(store, hold('touch'), () => live.touch('id'))).toBe('gone')
     expect(await live.get('id')).toBeUndefined()
   })
 
@@ -47,12 +51,7 @@ describe('a logout while a touch is on its way', () => {
     const { store, hold } = gatedStore(withoutTouch(new DocumentStore()))
     const { live } = liveOn(store)
     store.data.set('id', record({}, 60_000))
-    const gate = hold('set')
-    const touching = live.touch('id')
-    await gate.arrived
-    await done((callback) => store.destroy('id', callback))
-    gate.open()
-    expect(await touching).toBe('gone')
+    expect(await touchedDuringLogout(store, hold('set'), () => live.touch('id'))).toBe('gone')
     expect(store.data.size).toBe(0)
   })
 })
@@ -113,12 +112,7 @@ describe('a touch of what a handshake has just read', () => {
     const { live } = watchedOn(store)
     store.data.set('id', record({}, 60_000))
     await live.getToTouch('id')
-    const gate = hold('set')
-    const touching = live.touchHeld('id')
-    await gate.arrived
-    await done((callback) => store.destroy('id', callback))
-    gate.open()
-    expect(await touching).toBe('gone')
+    expect(await touchedDuringLogout(store, hold('set'), () => live.touchHeld('id'))).toBe('gone')
     expect(store.data.size).toBe(0)
   })
 
