@@ -5,6 +5,7 @@ import { postgresChannel, postgresLiveStore } from 'ws-session-bridge/postgres'
 import { ChannelUnavailableError } from 'ws-session-bridge'
 import { recordOf } from '../store/live-store-suite.js'
 import { startApp } from '../support/app.js'
+import { chaos, connectToEach } from '../support/chaos.js'
 import { open } from '../support/client.js'
 import { startPgStore, startPostgresServer } from '../support/postgres.js'
 import { createRandom } from '../support/random.js'
@@ -24,7 +25,8 @@ async function startNode(url: string, tableName: string) {
 
 describe('chaos on PostgreSQL', () => {
   it('ends with no stale snapshot and no socket of a gone session', { timeout: chaosMs + 120_000 }, async () => {
-    const { share: random, below } = createRandom(seed)
+    const random = createRandom(seed)
+    const { below } = random
     let server = await startPostgresServer()
     const { pool, store, tableName } = await startPgStore(server.url)
     const nodes = [await startNode(server.url, tableName), await startNode(server.url, tableName)]
@@ -46,11 +48,6 @@ describe('chaos on PostgreSQL', () => {
       [20, () => connect()],
       [2, () => pool.query('SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()')],
     ]
-    const weights = acts.reduce((sum, [weight]) => sum + weight, 0)
-    const act = () => {
-      let left = random() * weights
-      return acts.find(([weight]) => (left -= weight) < 0)![1]()
-    }
     const trouble = async (round: number) => {
       if (round % 3 === 0) {
         server.kill('SIGSTOP')
@@ -65,23 +62,9 @@ describe('chaos on PostgreSQL', () => {
 
     await Promise.all(ids.map(put))
     for (const node of nodes) await Promise.all(ids.map((id) => connect(node, id)))
-    const until = performance.now() + chaosMs
-    const troubled = (async () => {
-      // The last seconds are for sessions and sockets to come again.
-      for (let round = 1; performance.now() < until - 5_000; round += 1) {
-        await pause(500 + below(1_500))
-        await trouble(round)
-      }
-    })()
-    const underWay = new Set<Promise<unknown>>()
-    while (performance.now() < until) {
-      const acting = act().catch(() => undefined)
-      underWay.add(acting)
-      void acting.then(() => underWay.delete(acting))
-      await pause(below(20))
-    }
-    await troubled
-    await Promise.all(underWay)
+    await chaos({ random, forMs: chaosMs, acts, trouble, quietMs: 5_000 })
+    await put(ids[0]!)
+    await connectToEach(nodes, (node) => connect(node, ids[0]))
 
     /* Nothing is written any longer: a session that is wrong now stays wrong. */
     const differences = async () => {

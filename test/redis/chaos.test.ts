@@ -4,6 +4,7 @@ import { createClient } from 'redis'
 import { describe, expect, it } from 'vitest'
 import { ChannelUnavailableError } from 'ws-session-bridge'
 import { atEnd } from '../support/at-end.js'
+import { chaos, connectToEach } from '../support/chaos.js'
 import { open } from '../support/client.js'
 import { createRandom } from '../support/random.js'
 import {
@@ -104,15 +105,10 @@ const scenes: Record<string, () => Promise<Scene>> = {
   },
 }
 
-const isIn = (connecting: Promise<unknown>) =>
-  connecting.then(
-    () => true,
-    () => false,
-  )
-
 describe.each(Object.keys(scenes))('chaos on %s', (name) => {
   it('ends with no stale snapshot and no socket of a gone session', { timeout: chaosMs + 60_000 }, async () => {
-    const { share: random, below } = createRandom(seed)
+    const random = createRandom(seed)
+    const { below } = random
     const prefix = `chaos:${randomUUID()}:`
     const { at, http, killConnections, trouble, clients } = await scenes[name]!()
     const startNode = () => startOnRedis({ ...at, store: { prefix }, live: { timeoutMs: 300 } })
@@ -135,40 +131,23 @@ describe.each(Object.keys(scenes))('chaos on %s', (name) => {
       [5, () => anyNode().bridge.destroy(anyID())],
       [2, () => http.pExpire(prefix + anyID(), 1 + below(500))],
       [20, () => connect()],
-      [3, () => killConnections(random() < 0.5 ? 'yes' : 'no')],
+      [3, () => killConnections(random.share() < 0.5 ? 'yes' : 'no')],
     ]
-    const weights = acts.reduce((sum, [weight]) => sum + weight, 0)
-    const act = () => {
-      let left = random() * weights
-      return acts.find(([weight]) => (left -= weight) < 0)![1]()
-    }
 
     await Promise.all(ids.map(put))
     for (const node of nodes) await Promise.all(ids.map((id) => connect(node, id)))
-    const until = performance.now() + chaosMs
-    const troubled = (async () => {
-      // The last seconds are for sessions and sockets to come again.
-      for (let round = 1; performance.now() < until - 3_000; round += 1) {
-        await pause(500 + below(1_500))
-        // Chaos meets itself: whoever makes trouble loses connections, too, and that round is over.
-        await trouble(round, below).catch(() => undefined)
-      }
-    })()
-    const underWay = new Set<Promise<unknown>>()
-    while (performance.now() < until) {
-      const acting = act().catch(() => undefined)
-      underWay.add(acting)
-      void acting.then(() => underWay.delete(acting))
-      await pause(below(20))
-    }
-    await troubled
-    await Promise.all(underWay)
+    await chaos({
+      random,
+      forMs: chaosMs,
+      acts,
+      // Chaos meets itself: whoever makes trouble loses connections, too, and that round is over.
+      trouble: (round) => trouble(round, below).catch(() => undefined),
+      quietMs: 3_000,
+    })
 
     await expect.poll(() => http.isReady).toBe(true)
-    // Chance may have left a node without a socket.
-    const [anID] = ids
-    await put(anID!)
-    for (const node of nodes) await expect.poll(() => isIn(connect(node, anID)), { timeout: 10_000 }).toBe(true)
+    await put(ids[0]!)
+    await connectToEach(nodes, (node) => connect(node, ids[0]))
     /* Nothing is written any longer: a session that is wrong now stays wrong. */
     const differences = async () => {
       const found: string[] = []
