@@ -10,6 +10,7 @@ import { open } from '../support/client.js'
 import { compiled, forked } from '../support/forked.js'
 import { redisUrl, startRedisCluster, startRedisStore, type RedisCluster } from '../support/redis.js'
 import { inGroups, latenessOf, listenTo, now } from '../support/reports.js'
+import { isSoak } from '../support/soak.js'
 import { startSentinel, startSentinelStore } from './sentinel-servers.js'
 
 const timeoutMs = 2_000
@@ -114,6 +115,39 @@ describe.each(['one Redis', 'a Cluster', 'a Sentinel'])('everywhere, on %s,', (k
       .poll(async () => bridge.everywhere.connections({ user: 'ada' }), { timeout: 15_000 })
       .toMatchObject({ count: 2, nodes: 4, complete: true })
   })
+
+  // All three in the soak: opening so many takes a while.
+  it.runIf(kind === 'one Redis' || isSoak)(
+    'closes the sockets of one user after another, of 3,000 on another process, and asks `authorize` again, within milliseconds',
+    { timeout: 180_000 },
+    async () => {
+      const users = 3_000
+      const { bridge, client, prefix, nodes } = await start(1, place)
+      const names = Array.from({ length: users }, (_, index) => `user${index}`)
+      const opened = new Map<string, Awaited<ReturnType<typeof open>>>()
+      await inGroups(names, 100, async (user) => {
+        await client.set(prefix + user, JSON.stringify(recordOf({ user })))
+        const url = `ws://127.0.0.1:${Number(nodes[0]!.first)}/`
+        opened.set(user, await open(url, { cookie: bridge.signedCookie(user) }))
+      })
+      const heard = listenTo(nodes[0]!.process)
+      const latencyOf = async (some: readonly string[], act: (user: string) => Promise<unknown>) => {
+        const due = new Map<string, number>()
+        for (const user of some) {
+          due.set(user, now())
+          await act(user)
+        }
+        return latenessOf(due, [heard], 'end')
+      }
+      const kicked = await latencyOf(names.slice(0, 300), (user) => bridge.everywhere.disconnect({ user }))
+      const banned = names.slice(300, 600)
+      await client.sAdd(`${prefix}banned`, banned)
+      const forbidden = await latencyOf(banned, (user) => bridge.everywhere.reauthorize({ user }))
+      console.log(`everywhere, on ${kind}, ${users} sockets: disconnect ${kicked}, reauthorize ${forbidden}`)
+      for (const user of banned) expect((await opened.get(user)!.closed).code).toBe(4403)
+      expect(await bridge.everywhere.connections()).toMatchObject({ count: users - 600, complete: true })
+    },
+  )
 })
 
 describe('everywhere, on a Sentinel whose master has died,', () => {
@@ -134,34 +168,4 @@ describe('everywhere, on a Sentinel whose master has died,', () => {
     expect(await bridge.everywhere.disconnect({ user: 'ada' })).toEqual({ count: 2, nodes: 3, complete: true })
     for (const socket of ada) expect((await socket.closed).code).toBe(1008)
   })
-})
-
-describe('everywhere, with 3,000 sockets of as many users on another process,', () => {
-  it('closes those of one user after another, and asks `authorize` again, within milliseconds', async () => {
-    const users = 3_000
-    const { bridge, client, prefix, nodes } = await start(1, {})
-    const names = Array.from({ length: users }, (_, index) => `user${index}`)
-    const opened = new Map<string, Awaited<ReturnType<typeof open>>>()
-    await inGroups(names, 100, async (user) => {
-      await client.set(prefix + user, JSON.stringify(recordOf({ user })))
-      const url = `ws://127.0.0.1:${Number(nodes[0]!.first)}/`
-      opened.set(user, await open(url, { cookie: bridge.signedCookie(user) }))
-    })
-    const heard = listenTo(nodes[0]!.process)
-    const latencyOf = async (some: readonly string[], act: (user: string) => Promise<unknown>) => {
-      const due = new Map<string, number>()
-      for (const user of some) {
-        due.set(user, now())
-        await act(user)
-      }
-      return latenessOf(due, [heard], 'end')
-    }
-    const kicked = await latencyOf(names.slice(0, 300), (user) => bridge.everywhere.disconnect({ user }))
-    const banned = names.slice(300, 600)
-    await client.sAdd(`${prefix}banned`, banned)
-    const forbidden = await latencyOf(banned, (user) => bridge.everywhere.reauthorize({ user }))
-    console.log(`everywhere, ${users} sockets: disconnect ${kicked}, reauthorize ${forbidden}`)
-    for (const user of banned) expect((await opened.get(user)!.closed).code).toBe(4403)
-    expect(await bridge.everywhere.connections()).toMatchObject({ count: users - 600, complete: true })
-  }, 180_000)
 })
