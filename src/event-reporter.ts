@@ -8,6 +8,7 @@ import type { WebSocket } from 'ws'
 
 import { diagnostics } from './diagnostics.js'
 import { asError } from './errors.js'
+import { AtMostEvery } from './internal/at-most-every.js'
 import type { SessionContext } from './live/session-context.js'
 import type { FaultKind, EventSink } from './live/event-sink.js'
 import type { SessionSnapshot } from './store/snapshot.js'
@@ -75,7 +76,7 @@ export class EventReporter implements EventSink {
     number
   >
   readonly #ended = { ...noEnds }
-  readonly #warnedAt = new Map<FaultKind, number>()
+  readonly #warnings = new Map<FaultKind, AtMostEvery>()
   #accepted = 0
   #faults = 0
 
@@ -145,9 +146,9 @@ export class EventReporter implements EventSink {
 
   /* The error's own message stays out of it: it is not ours, and may hold a session ID. */
   #warn(kind: FaultKind, error: unknown): void {
-    const now = performance.now()
-    if (now - (this.#warnedAt.get(kind) ?? -Infinity) < warningPauseMs) return
-    this.#warnedAt.set(kind, now)
+    const warnings = this.#warnings.get(kind) ?? new AtMostEvery(warningPauseMs)
+    this.#warnings.set(kind, warnings)
+    if (!warnings.take()) return
     const name = error instanceof Error ? error.name : typeof error
     process.emitWarning(`A fault nobody listens for (${kind}, ${name}). Listen for 'fault' on the bridge to see it.`, {
       type: 'SessionBridgeWarning',

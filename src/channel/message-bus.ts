@@ -10,6 +10,7 @@ import { asChannelError, channelErrors } from './channel-errors.js'
 import type { ChannelKeys } from './channel-keys.js'
 import { open, seal, type Envelope } from './envelope.js'
 import { ReplayWindow } from './replay-window.js'
+import { AtMostEvery } from '../internal/at-most-every.js'
 import { CallTimeouts } from '../internal/call-timeouts.js'
 import { longestTimerMs } from '../internal/clock.js'
 
@@ -45,8 +46,8 @@ export class MessageBus {
   readonly #onGap = new Set<() => void>()
   #onHeard: (node: string) => void = () => undefined
   #sequence = 0
-  #faultAt = -Infinity
-  #oldAt = -Infinity
+  readonly #faults = new AtMostEvery(faultPauseMs)
+  readonly #gapsByOld = new AtMostEvery(oldPauseMs)
   #isClosed = false
 
   constructor({ channel, keys, onFault }: MessageBusDependencies) {
@@ -96,10 +97,7 @@ export class MessageBus {
 
   /** Tells that something is wrong, at most once a minute, whoever is to blame and however often. */
   fault(error: Error): void {
-    const now = performance.now()
-    if (this.#isClosed || now - this.#faultAt < faultPauseMs) return
-    this.#faultAt = now
-    this.#onFault(error)
+    if (!this.#isClosed && this.#faults.take()) this.#onFault(error)
   }
 
   /** Closes the channel, too. Never rejects. */
@@ -138,11 +136,8 @@ export class MessageBus {
           : 'A message on the channel is dropped: it is more than a minute old, or the clocks of two processes differ.',
       ),
     )
-    const now = performance.now()
-    if (verdict === 'again' || now - this.#oldAt < oldPauseMs) return
     // This process, or another, has been stopped for a while: what it should have heard, it has missed.
-    this.#oldAt = now
-    this.#onGapOfChannel()
+    if (verdict === 'old' && this.#gapsByOld.take()) this.#onGapOfChannel()
   }
 
   readonly #onGapOfChannel = (): void => {

@@ -1,6 +1,7 @@
 /*
  * What keeps a session from expiring while it has connections.
  */
+import { AtMostEvery } from '../internal/at-most-every.js'
 import type { Clock } from '../internal/clock.js'
 import type { LiveSession } from './live-session.js'
 import type { Revalidator } from './revalidator.js'
@@ -25,15 +26,14 @@ export class KeepAlive {
   readonly #times: TouchTimes
   readonly #store: TimedStore
   readonly #revalidator: Revalidator
-  readonly #clock: Clock
+  readonly #faults: AtMostEvery
   readonly #onFault: (error: unknown) => void
-  #faultAt = -Infinity
 
   constructor({ times, store, revalidator, clock, onFault }: KeepAliveDependencies) {
     this.#times = times
     this.#store = store
     this.#revalidator = revalidator
-    this.#clock = clock
+    this.#faults = new AtMostEvery(faultPauseMs, () => clock.elapsed())
     this.#onFault = onFault
   }
 
@@ -65,18 +65,11 @@ export class KeepAlive {
         else if (result !== 'touched') this.#revalidator.written(live, result.touched, readsBegun)
       },
       (error: unknown) => {
-        this.#failed(error)
+        // A store whose `get` works and whose `touch` never does would let active users expire, and nobody would know why.
+        if (this.#faults.take()) this.#onFault(error)
         // The check finds out for itself whether the store is unavailable, and tries again.
         check()
       },
     )
-  }
-
-  /* A store whose `get` works and whose `touch` never does would let active users expire, and nobody would know why. */
-  #failed(error: unknown): void {
-    const now = this.#clock.elapsed()
-    if (now - this.#faultAt < faultPauseMs) return
-    this.#faultAt = now
-    this.#onFault(error)
   }
 }
