@@ -297,8 +297,8 @@ class Bridge extends EventEmitter<SessionBridgeEvents> implements SessionBridge<
     this.#refusedByClose = options.refuseWith === 'close' ? new CloseRefusals() : undefined
     const { handshakeTimeoutMs, rolling, trustProto: trustProxy } = options
     const originDenied = createOriginCheck(options)
-    const asked = { originDenied, cookie, cookieSetting, trustProxy, sessions, anonymous, reports }
-    const authenticator = new Authenticator(asked)
+    const checks = { originDenied, cookie, cookieSetting, trustProxy }
+    const authenticator = new Authenticator({ ...checks, sessions, anonymous, reports })
     const pending = new PendingUpgrades(options.maxPending, handshakeTimeoutMs)
     const authentication = new BoundedAuthentication({ authenticator, pending, reports })
     const renewal = new CookieRenewal({ cookie, rolling, trustProxy }, reports)
@@ -419,7 +419,7 @@ class Bridge extends EventEmitter<SessionBridgeEvents> implements SessionBridge<
       },
       recognises: (request, context) => this.#verdicts.recognises(request, context),
       watch: (request) => {
-        this.#upgrader.watch(request)
+        this.#upgrader.unanswered.watch(request)
       },
       bind: (context, connection) => {
         if (context === undefined) this.#sessions.bindAnonymous(connection)

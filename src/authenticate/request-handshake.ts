@@ -44,7 +44,12 @@ export class RequestHandshake implements HandshakeSource {
 
   /** Plain data, except that the address is read when it is first asked for. */
   get info(): HandshakeInfo {
-    return (this.#info ??= createInfo(this, this.#url, this.#origin, begunAt + this.#atMs))
+    if (this.#info !== undefined) return this.#info
+    const info = { url: this.#url, origin: this.#origin, at: begunAt + this.#atMs } as HandshakeInfo
+    Object.defineProperty(info, 'remoteAddress', lazyAddress)
+    sources.set(info, this)
+    this.#info = Object.freeze(info)
+    return info
   }
 
   readAddress(): string | undefined {
@@ -69,14 +74,6 @@ export class RequestHandshake implements HandshakeSource {
     const address = this.#address
     if (typeof address === 'object' && !(address instanceof WeakRef)) this.#address = new WeakRef(address)
   }
-}
-
-/* No method: a class with a private one costs 8 bytes more for each of its objects. */
-function createInfo(source: RequestHandshake, url: string, origin: string | undefined, at: number): HandshakeInfo {
-  const info = { url, origin, at } as HandshakeInfo
-  Object.defineProperty(info, 'remoteAddress', lazyAddress)
-  sources.set(info, source)
-  return Object.freeze(info)
 }
 
 function readAddress(this: Duplex): void {

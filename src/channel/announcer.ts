@@ -1,6 +1,8 @@
 /*
  * Tells the other processes which sessions this one has changed in the store.
  */
+import { setTimeout as pause } from 'node:timers/promises'
+
 import type { Store } from 'express-session'
 
 import { Backoff } from '../internal/backoff.js'
@@ -30,11 +32,10 @@ export class Announcer {
   readonly #waiting = new Set<string>()
   #tellsAll = false
   #isTelling = false
-  #isClosed = false
+  readonly #closing = new AbortController()
   /** Settles when nothing waits any longer, or waits for another attempt. */
   #told: Promise<void> = Promise.resolve()
   #retry: NodeJS.Timeout | undefined
-  #endSpacing: (() => void) | undefined
   readonly #backoff = new Backoff(100, longestPauseMs)
   readonly #newSessions = new NewSessions()
 
@@ -45,10 +46,9 @@ export class Announcer {
 
   /** Resolves when what the store has answered by now is told, or cannot be. Never rejects. */
   async close(): Promise<void> {
-    this.#isClosed = true
+    this.#closing.abort()
     this.#undo()
     clearTimeout(this.#retry)
-    this.#endSpacing?.()
     await this.#told
     // What waited for another attempt has this last one.
     await this.#tell()
@@ -87,22 +87,10 @@ export class Announcer {
       } finally {
         clearTimeout(alive)
       }
-      await this.#spacing()
+      // Not unref'd: a process that ends must have told what waits.
+      await pause(spacingMs, undefined, { signal: this.#closing.signal }).catch(noop)
     }
     this.#isTelling = false
-  }
-
-  /* Not unref'd: a process that ends must have told what waits. */
-  async #spacing(): Promise<void> {
-    if (this.#isClosed) return
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, spacingMs)
-      this.#endSpacing = () => {
-        clearTimeout(timer)
-        resolve()
-      }
-    })
-    this.#endSpacing = undefined
   }
 
   #next(): { all: boolean; sessions: string[] } {
@@ -125,7 +113,7 @@ export class Announcer {
 
   /* The others may hear each other all the time, and know of no gap. */
   #tryLater(error: unknown): void {
-    if (this.#isClosed) return
+    if (this.#closing.signal.aborted) return
     if (error instanceof Error) this.#bus.fault(error)
     this.#retry = setTimeout(() => {
       this.#told = this.#tell()
@@ -145,5 +133,5 @@ export function hashesIn(body: unknown): 'all' | string[] | undefined {
 }
 
 function noop(): void {
-  // It only keeps the process alive.
+  // The timer only keeps the process alive; the pause ends when the process closes.
 }

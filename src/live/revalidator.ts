@@ -66,18 +66,10 @@ export class Revalidator implements AuthorizeListener {
   /**
    * Reads the session for a caller that needs it now, and keeps its connections true by the way.
    *
+   * @param removals how many sessions this process had seen removed when the load began
    * @throws {StoreUnavailableError} (rejects) when the store cannot be read.
    */
-  read(live: LiveSession): Promise<ReadResult> {
-    return this.#read(live, this.#deps.store.get(live.sessionID, live.stored))
-  }
-
-  /**
-   * The same, with what the session then is.
-   *
-   * @param removals how many sessions this process had seen removed when the load began
-   */
-  load(live: LiveSession, removals: number): Promise<Loaded> {
+  load(live: LiveSession, removals?: number): Promise<Loaded> {
     return this.#load(live, this.#deps.store.get(live.sessionID, live.stored), removals)
   }
 
@@ -143,13 +135,7 @@ export class Revalidator implements AuthorizeListener {
     if (!this.endIfOverdue(live)) scheduler.schedule(live)
   }
 
-  async #read(live: LiveSession, answer: Promise<StoredSession | undefined>): Promise<ReadResult> {
-    const read = live.beginRead()
-    const begunAt = this.#deps.clock.now()
-    return this.#apply(live, await answer, read, begunAt)
-  }
-
-  async #load(live: LiveSession, answer: Promise<StoredSession | undefined>, removals: number): Promise<Loaded> {
+  async #load(live: LiveSession, answer: Promise<StoredSession | undefined>, removals?: number): Promise<Loaded> {
     const read = live.beginRead()
     const begunAt = this.#deps.clock.now()
     return loadedOf(live, this.#apply(live, await answer, read, begunAt), removals)
@@ -166,7 +152,7 @@ export class Revalidator implements AuthorizeListener {
   async #check(live: LiveSession): Promise<void> {
     do {
       try {
-        await this.read(live)
+        await this.load(live)
       } catch (error) {
         this.#readFailed(live, error)
       }
@@ -263,7 +249,7 @@ export class Revalidator implements AuthorizeListener {
 }
 
 /* As it is for all of its connections. */
-function loadedOf({ sessionID, stored, snapshot, user }: LiveSession, result: ReadResult, removals: number): Loaded {
+function loadedOf({ sessionID, stored, snapshot, user }: LiveSession, result: ReadResult, removals = 0): Loaded {
   if (result === 'expired') return 'session-expired'
   if (result !== 'found' || snapshot === undefined) return 'no-session'
   return { sessionID, stored, snapshot, user, removals }

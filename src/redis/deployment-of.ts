@@ -26,7 +26,7 @@ export function deploymentOf(
  * 5.0 to 5.8 have no `emitInvalidate`: the bridge would connect, and never hear of a change. The command below came with it,
  * in 5.9, to clients of every kind.
  */
-function tellsInvalidations(client: object): boolean {
+export function tellsInvalidations(client: object): boolean {
   return 'withCommandOptions' in client && 'latencyReset' in client
 }
 

@@ -2,6 +2,7 @@
  * What redisLiveStore says of a store or a client that it cannot use.
  */
 import { hidesItsClient, type ConnectRedisStore } from './connect-redis-store.js'
+import { tellsInvalidations } from './deployment-of.js'
 
 /** @throws {TypeError} for what is no connect-redis store of any version. */
 export function assertConnectRedisStore(store: unknown): asserts store is ConnectRedisStore {
@@ -47,7 +48,7 @@ function describeStore(store: unknown): string {
 function describeClient(client: unknown): string {
   if (client === undefined || client === null) return String(client)
   if (!isObject(client)) return `a ${typeof client}`
-  if ('withCommandOptions' in client && 'latencyReset' in client) return 'a pool of clients (`createClientPool`)'
+  if (tellsInvalidations(client)) return 'a pool of clients (`createClientPool`)'
   if ('withCommandOptions' in client) return 'a client of redis 5.0 to 5.8, which tells nobody of invalidations'
   if ('status' in client && 'defineCommand' in client) return 'a client of ioredis'
   if ('sendCommand' in client && 'isOpen' in client) return 'a client of redis 4'

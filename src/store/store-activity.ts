@@ -49,14 +49,16 @@ export class StoreActivity {
     return this.#sessions.get(sessionID)?.expiresAt
   }
 
-  /** What is known of a watched session. */
+  /** What is known of a session. It is forgotten when nothing is done to the session and it is not watched. */
   of(sessionID: string): SessionActivity {
-    return this.#of(sessionID)
+    const session = this.#sessions.get(sessionID) ?? new SessionActivity()
+    this.#sessions.set(sessionID, session)
+    return session
   }
 
   /** What is known of a session from now on, until `release` is called as often as this. */
   use(sessionID: string): SessionActivity {
-    const session = this.#of(sessionID)
+    const session = this.of(sessionID)
     session.users += 1
     return session
   }
@@ -70,7 +72,7 @@ export class StoreActivity {
   note(call: StoreCall): void {
     if (call.sessionID !== undefined) return this.#note(call, call.sessionID)
     // The store may carry it out at any time until its answer, for each of these.
-    for (const sessionID of this.#watched.keys()) this.#of(sessionID)
+    for (const sessionID of this.#watched.keys()) this.of(sessionID)
     for (const sessionID of [...this.#sessions.keys()]) this.#note(call, sessionID)
   }
 
@@ -79,7 +81,7 @@ export class StoreActivity {
   }
 
   #note(call: StoreCall, sessionID: string): void {
-    const session = this.#of(sessionID)
+    const session = this.of(sessionID)
     session.note(call)
     if (call.isAnswered) {
       const inFlight = session.finish(call)
@@ -90,12 +92,6 @@ export class StoreActivity {
       this.#inFlight.add(inFlight)
     }
     this.#forgetIfIdle(sessionID)
-  }
-
-  #of(sessionID: string): SessionActivity {
-    const session = this.#sessions.get(sessionID) ?? new SessionActivity()
-    this.#sessions.set(sessionID, session)
-    return session
   }
 
   #forgetIfIdle(sessionID: string): void {

@@ -55,11 +55,11 @@ export class ClaimedUpgrade {
 
   /** Undefined if a bridge has the socket already: ws throws when it gets the same one a second time. */
   static claim(request: IncomingMessage, socket: Duplex, head: Buffer): ClaimedUpgrade | undefined {
-    const bytesOnArrival = arrivals.get(socket)
+    noteArrival(socket)
+    const bytesOnArrival = bytesOnArrivalAt(socket)
     if (bytesOnArrival === claimed) return undefined
-    if (bytesOnArrival === undefined) surviveErrors(socket)
     arrivals.set(socket, claimed)
-    return new ClaimedUpgrade(request, socket, head, bytesOnArrival ?? bytesWrittenTo(socket))
+    return new ClaimedUpgrade(request, socket, head, bytesOnArrival)
   }
 
   /** Whether a request that came before it on its connection is still being answered. */

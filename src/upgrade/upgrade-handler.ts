@@ -45,7 +45,7 @@ type UnroutedReason = 'bad-request' | 'not-found' | 'shutting-down'
 
 /** Takes upgrades through the handshake to their sockets. */
 export class UpgradeHandler {
-  /** Those that are left to other listeners. */
+  /** Those that other listeners are to answer: they crash nothing, and are ended when no answer comes in time. */
   readonly unanswered: UnansweredUpgrades
   readonly #deps: UpgradeHandlerDependencies
   readonly #sharedServer: SharedServerFaults
@@ -90,11 +90,6 @@ export class UpgradeHandler {
     } finally {
       lease?.release()
     }
-  }
-
-  /** An upgrade that another listener is to answer: it crashes nothing, and is ended when no answer comes in time. */
-  watch(request: IncomingMessage): void {
-    this.unanswered.watch(request)
   }
 
   /** Refuses an upgrade that no mount takes. Never throws. */

@@ -93,7 +93,7 @@ class Router {
   /* No mount has this path. Another listener may want it, and may still be waiting to answer. */
   #unclaimed(request: IncomingMessage, socket: Duplex, pathname: string | undefined): void {
     const handler = this.#mounts[0]?.handler
-    if (this.#hasOtherListeners) handler?.watch(request)
+    if (this.#hasOtherListeners) handler?.unanswered.watch(request)
     else handler?.refuse(request, socket, pathname === undefined ? 'bad-request' : 'not-found')
   }
 
