@@ -219,8 +219,14 @@ export class TrackingConnection {
   /* With RESP 2 a connection that listens takes no commands: then it has another one at its side, and both are lost together. */
   async #listenOn({ client, lost, takesCommandsOnly }: OpenedClient): Promise<void> {
     const { deadlines } = this.#options
-    const subscription = this.#subscription
-    if (subscription === undefined) return
+    const current = this.#subscription
+    if (current === undefined) return
+    // What is on its way when another connection takes over comes by that one, too, or is a gap for it.
+    const isCurrent = (): boolean => this.#subscription === current && this.#opened?.client === client
+    const onMessage = (message: string): void => {
+      if (isCurrent()) current.onMessage(message)
+    }
+    const subscription = { ...current, onMessage }
     if (takesCommandsOnly !== true) {
       await listen(client, subscription, deadlines)
       return
