@@ -36,15 +36,15 @@ function tell(one: Row): void {
   console.log(`${one.what}, ${one.on}: ${one.outcome} (${one.seconds} s)`)
 }
 
-/** Prints the failures, the table and its count. */
+/** Prints the table, the failures and the count: who sees the end alone sees what failed. */
 export function tellTable(): void {
   const failed = rows.filter(({ failure }) => failure !== undefined)
-  for (const { what, on, failure } of failed) {
-    console.log(`\n${what}, ${on}:`)
-    // Not plain lines: what a run inside says of its own count is not the count of this one.
-    for (const line of String(failure).split('\n')) console.log(`  | ${line}`)
-  }
   console.log(`\n${table()}\n`)
+  for (const { what, on, failure } of failed) {
+    console.log(`${what}, ${on}:`)
+    // Not plain lines: what a run inside says of its own count is not the count of this one.
+    for (const line of String(failure).split('\n').slice(-60)) console.log(`  | ${line}`)
+  }
   if (failed.length > 0) process.exitCode = 1
   tellCounts({ passed: rows.length - failed.length, failed: failed.length, skipped: 0 })
 }
