@@ -10,11 +10,16 @@ import { defaultTimeoutMs, type Channel, type Transport } from './channel.js'
 import { channelErrors, throwSecondSubscriber } from './channel-errors.js'
 import { assertName } from './channel-name.js'
 import { ClusterRelay } from './cluster-relay.js'
-import { ClusterWorker, type WorkerListener } from './cluster-worker.js'
+import { ClusterWorker, type WorkerLink, type WorkerListener } from './cluster-worker.js'
+import { pm2Address } from './pm2-daemon.js'
+import { Pm2Worker } from './pm2-worker.js'
 
 /** The options of {@link clusterChannel}. */
 export interface ClusterChannelOptions {
-  /** Where the bridges of one app meet, if there are several apps in these processes. Default 'ws-session-bridge'. */
+  /**
+   * Where the bridges of one app meet, if there are several apps in these processes. Default 'ws-session-bridge'; under pm2 in cluster
+   * mode, where one primary has all apps, the app's name.
+   */
   name?: string | undefined
   /** How long the primary may take to pass a message on, in ms. Default 2 000. */
   timeoutMs?: number | undefined
@@ -24,8 +29,8 @@ export interface ClusterChannelOptions {
  * A channel between the workers of node:cluster. It needs no server.
  *
  * The primary has to pass the messages on: it calls `clusterChannel.relay()`, once. A primary that makes a `clusterChannel()` for itself
- * does so without. A primary that is not your own code passes nothing on: under pm2 in cluster mode use `redisChannel` or
- * `postgresChannel`, or let pm2 start one process (`exec_mode: 'fork'`) that is the primary of its own workers.
+ * does so without, and so does pm2 in cluster mode (4 and newer). Any other primary that is not your own code passes nothing on:
+ * use `redisChannel` or `postgresChannel` there.
  *
  * @example
  * ```ts
@@ -40,10 +45,14 @@ export interface ClusterChannelOptions {
  */
 export function clusterChannel(options: ClusterChannelOptions = {}): Channel {
   assertKnown(options, ['name', 'timeoutMs'], 'clusterChannel: option')
-  const { name = 'ws-session-bridge', timeoutMs = defaultTimeoutMs } = options
-  assertName(name, 'clusterChannel: `name`')
+  const pm2 = pm2Address()
+  const own = (pm2 === undefined ? undefined : process.env.name) ?? 'ws-session-bridge'
+  const { name = own, timeoutMs = defaultTimeoutMs } = options
+  // pm2 takes longer ones for its apps.
+  if (name !== own) assertName(name, 'clusterChannel: `name`')
   assertDurationMs(timeoutMs, 'clusterChannel: `timeoutMs`')
-  return cluster.isWorker ? new WorkerChannel(name, timeoutMs) : new PrimaryChannel(name, timeoutMs)
+  if (cluster.isPrimary) return new PrimaryChannel(name, timeoutMs)
+  return new WorkerChannel(name, timeoutMs, () => (pm2 === undefined ? ClusterWorker.get() : Pm2Worker.get(pm2)))
 }
 
 /**
@@ -57,34 +66,29 @@ clusterChannel.relay = (): void => {
   ClusterRelay.get()
 }
 
-const errors = {
-  ...channelErrors,
-  tooLate: () =>
-    new ChannelUnavailableError(
-      'The primary passes no messages on, or not in time: it has to call clusterChannel.relay().',
-    ),
-}
-
 class WorkerChannel implements Transport {
   readonly timeoutMs: number
   readonly #name: string
+  readonly #link: () => WorkerLink
   readonly #calls: CallTimeouts
   #listener: WorkerListener | undefined
   #isClosed = false
 
-  constructor(name: string, timeoutMs: number) {
+  constructor(name: string, timeoutMs: number, link: () => WorkerLink) {
     this.timeoutMs = timeoutMs
     this.#name = name
-    this.#calls = new CallTimeouts(timeoutMs, errors)
+    this.#link = link
+    const tooLate = () => new ChannelUnavailableError(link().tooLate)
+    this.#calls = new CallTimeouts(timeoutMs, { ...channelErrors, tooLate })
   }
 
   async publish(message: string): Promise<void> {
     if (this.#isClosed) throw channelErrors.closed()
-    const worker = ClusterWorker.get()
+    const link = this.#link()
     await this.#calls.within(
-      () => worker.publish(this.#name, message, this.#listener),
+      () => link.publish(this.#name, message, this.#listener),
       () => {
-        worker.forgetUnanswered()
+        link.forgetUnanswered()
       },
     )
   }
@@ -97,7 +101,7 @@ class WorkerChannel implements Transport {
         if (name === this.#name && !this.#isClosed) onMessage(message)
       },
     }
-    ClusterWorker.get().listen(this.#listener)
+    this.#link().listen(this.#listener)
   }
 
   onFault(): void {
@@ -107,7 +111,7 @@ class WorkerChannel implements Transport {
   close(): Promise<void> {
     this.#isClosed = true
     this.#calls.close()
-    if (this.#listener !== undefined) ClusterWorker.get().leave(this.#listener)
+    if (this.#listener !== undefined) this.#link().leave(this.#listener)
     return Promise.resolve()
   }
 }

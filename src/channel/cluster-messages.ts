@@ -3,7 +3,7 @@
  */
 
 /** Messages of an app do not have it. */
-const mark = 'ws-session-bridge:cluster'
+export const mark = 'ws-session-bridge:cluster'
 
 /** From a worker to the primary. */
 export type ToPrimary =
@@ -27,4 +27,12 @@ export function marked<M extends ToPrimary | ToWorker>(message: M): M {
 export function unmarked(message: unknown): ToPrimary | ToWorker | undefined {
   const isOurs = typeof message === 'object' && message !== null && 'mark' in message && message.mark === mark
   return isOurs ? (message as unknown as ToPrimary | ToWorker) : undefined
+}
+
+/** Hears what the primary sends, to the process's end. */
+export function listenToPrimary(listener: (message: unknown) => void): void {
+  process.on('message', listener)
+  // A listener keeps the process alive, and this one is to do so no more than the others do.
+  const { channel } = process as { channel?: { unrefCounted?(): void } }
+  channel?.unrefCounted?.()
 }

@@ -1,19 +1,36 @@
 /*
- * A worker of node:cluster, with its way to the primary.
+ * A worker of node:cluster, with its way to a primary that calls `clusterChannel.relay()`.
  */
 import { Backoff } from '../internal/backoff.js'
-import { marked, unmarked, type ToPrimary } from './cluster-messages.js'
+import { listenToPrimary, marked, unmarked, type ToPrimary } from './cluster-messages.js'
 
 /** Messages that wait for the primary's word. */
 const maxWaiting = 1_000
 
+/** A channel in a worker. */
 export interface WorkerListener {
   readonly onMessage: (name: string, message: string) => void
   readonly onGap: () => void
 }
 
+/** How a worker reaches the others. */
+export interface WorkerLink {
+  /** What is wrong when it takes too long. */
+  readonly tooLate: string
+  listen(listener: WorkerListener): void
+  leave(listener: WorkerListener): void
+  /**
+   * Resolves when the primary has passed it on.
+   *
+   * @param from who is not told of it
+   */
+  publish(name: string, message: string, from?: WorkerListener): Promise<void>
+  /** Called when one is too late. */
+  forgetUnanswered(): void
+}
+
 /** There is one in a worker, whatever the number of its channels. */
-export class ClusterWorker {
+export class ClusterWorker implements WorkerLink {
   static #only: ClusterWorker | undefined
 
   static get(): ClusterWorker {
@@ -21,6 +38,7 @@ export class ClusterWorker {
     return ClusterWorker.#only
   }
 
+  readonly tooLate = 'The primary passes no messages on, or not in time: it has to call clusterChannel.relay().'
   readonly #listeners = new Set<WorkerListener>()
   readonly #waiting = new Map<number, () => void>()
   readonly #backoff = new Backoff(50, 1_000)
@@ -29,10 +47,7 @@ export class ClusterWorker {
   #retry: NodeJS.Timeout | undefined
 
   private constructor() {
-    process.on('message', this.#onMessage)
-    // A listener keeps the process alive, and this one is to do so no more than the others do.
-    const { channel } = process as { channel?: { unrefCounted?(): void } }
-    channel?.unrefCounted?.()
+    listenToPrimary(this.#onMessage)
   }
 
   listen(listener: WorkerListener): void {
@@ -45,7 +60,7 @@ export class ClusterWorker {
     this.#listeners.delete(listener)
   }
 
-  /** Resolves when the primary has passed it on; never, where it does not. */
+  /** Never settles where the primary does not pass it on. */
   publish(name: string, message: string, from?: WorkerListener): Promise<void> {
     // The primary tells the other processes only.
     for (const listener of this.#listeners) if (listener !== from) setImmediate(() => listener.onMessage(name, message))

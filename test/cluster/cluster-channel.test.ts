@@ -2,6 +2,8 @@
 import cluster, { type Worker } from 'node:cluster'
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { clusterChannel } from 'ws-session-bridge/cluster'
@@ -14,8 +16,8 @@ beforeAll(() => {
   cluster.setupPrimary({ exec: join(compiled('test/cluster'), 'test/cluster/member.js'), execArgv: [] })
 })
 
-async function startWorker() {
-  const worker: Worker = cluster.fork()
+async function startWorker(env: Readonly<Record<string, string>> = {}) {
+  const worker: Worker = cluster.fork(env)
   atEnd(() => worker.process.kill('SIGKILL'))
   const all: Heard[] = []
   worker.on('message', (heard: Heard) => {
@@ -75,6 +77,19 @@ describe('clusterChannel', () => {
     workers[0].tell({ order: 'publish', message: 'elsewhere', name: 'another' })
     await workers[2].heard('elsewhere')
     expect([workers[1].messages(), primary.messages].flat()).not.toContain('elsewhere')
+  }, 30_000)
+
+  it('goes by its primary where the names of pm2 are inherited from a process around it', async () => {
+    const home = await mkdtemp(join(tmpdir(), 'wsb-pm2-home-'))
+    atEnd(() => rm(home, { recursive: true }))
+    await writeFile(join(home, 'pm2.pid'), String(process.ppid))
+    const primary = await opened(clusterChannel())
+    for (const PM2_HOME of [home, join(home, 'none')]) {
+      const worker = await startWorker({ exec_mode: 'cluster_mode', pm_id: '0', name: 'app', PM2_HOME })
+      worker.tell({ order: 'publish', message: PM2_HOME })
+      await worker.until('published')
+      await primary.heard(PM2_HOME)
+    }
   }, 30_000)
 
   it('lets a worker exit when it leaves the cluster', async () => {
