@@ -18,7 +18,8 @@ const authenticate = ['authenticate', ...live]
 const options = ['options', ...authenticate]
 const upgrade = ['upgrade', ...options]
 const beneathBridge = ['event-reporter', 'diagnostics', ...upgrade]
-const bridge = ['session-bridge', ...beneathBridge]
+const withContract = ['bridge-contract', 'adapter-api', ...beneathBridge]
+const bridge = ['session-bridge', ...withContract]
 
 /** Each layer, and what its files may import besides their own layer. */
 const layers = {
@@ -35,7 +36,9 @@ const layers = {
   // What the stages report becomes events: it knows the words of live and no more.
   diagnostics: live,
   'event-reporter': ['diagnostics', ...live],
-  'session-bridge': beneathBridge,
+  'bridge-contract': beneathBridge,
+  'adapter-api': upgrade,
+  'session-bridge': withContract,
   // The entry points. None imports another: each asks for optional packages of its own.
   index: bridge,
   cluster: channel,

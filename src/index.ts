@@ -4,7 +4,7 @@
  * @module ws-session-bridge
  */
 export { createSessionBridge } from './session-bridge.js'
-export type { DisconnectOptions, MountOptions, SessionBridge } from './session-bridge.js'
+export type { DisconnectOptions, MountOptions, SessionBridge } from './bridge-contract.js'
 export type { SessionBridgeOptions } from './options.js'
 export type { DiagnosticsConnection, DiagnosticsMessages } from './diagnostics.js'
 export type { Counts, SessionBridgeEvents, SessionBridgeStats } from './event-reporter.js'

@@ -93,7 +93,7 @@ export class Authenticator {
     if ('reason' in cookie) return this.#orAnonymous(cookie)
     const { sessionID } = cookie
     const { sessions } = this.#deps
-    if (!sessions.hasRoomForHandshake(sessionID)) return refusalOf('too-many-sockets')
+    if (!sessions.limits.hasRoomForHandshake(sessionID)) return refusalOf('too-many-sockets')
     const handshake = new RequestHandshake(request)
     // Watch first, then load: what is reported from here on is not missed.
     lease.acquire(sessionID)
@@ -114,7 +114,7 @@ export class Authenticator {
         if (isLast) return this.#orAnonymous(refusalOf('session-expired'))
         continue
       }
-      if (!sessions.hasRoom(found)) return refusalOf('too-many-sockets')
+      if (!sessions.limits.hasRoom(found)) return refusalOf('too-many-sockets')
       const context = sessions.newContext(found, handshake, kind)
       const isAsked = context.authorizers.length > 0
       if (isAsked && !isLast) {

@@ -1,7 +1,8 @@
 /*
  * `attachSocketIO`: a bridge decides who may connect to a Socket.IO server.
  */
-import { adapterApiOf, type SessionBridge } from '../session-bridge.js'
+import { adapterApiOf } from '../adapter-api.js'
+import type { SessionBridge } from '../bridge-contract.js'
 import type { SessionContext } from '../live/session-context.js'
 import { EngineGuard } from './engine-guard.js'
 import { asIoServer, type IoServer } from './internals.js'

@@ -3,7 +3,7 @@
  */
 import { STATUS_CODES, type IncomingMessage } from 'node:http'
 
-import type { AdapterApi } from '../session-bridge.js'
+import type { AdapterApi } from '../adapter-api.js'
 import type { SessionContext } from '../live/session-context.js'
 import type { Refusal } from '../refusals.js'
 import { Connection } from './connection.js'

@@ -6,7 +6,7 @@ import type { Duplex } from 'node:stream'
 
 import type { WebSocket } from 'ws'
 
-import type { SessionBridge } from '../session-bridge.js'
+import type { SessionBridge } from '../bridge-contract.js'
 import type { SessionContext } from '../live/session-context.js'
 import type { Refusal } from '../refusals.js'
 import type { Activity } from './activity.js'

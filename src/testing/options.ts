@@ -3,7 +3,7 @@
  */
 import { WebSocketServer } from 'ws'
 
-import type { MountOptions } from '../session-bridge.js'
+import type { MountOptions } from '../bridge-contract.js'
 import { longestTimerMs } from '../internal/clock.js'
 import { assertWs } from '../internal/installed-version.js'
 import type { SessionContext } from '../live/session-context.js'

@@ -56,23 +56,23 @@ export class SocketOpener {
     const { live } = lease
     // Another handshake, or a check, has found it gone since this one began to load it.
     if (live === undefined || lease.isRemoved) return refusalOf('no-session')
-    if (!sessions.hasRoom(found)) return refusalOf('too-many-sockets')
+    if (!sessions.limits.hasRoom(found)) return refusalOf('too-many-sockets')
     putSessionOn(upgrade.request, context, requestStore)
     const setCookie = renewal.cookieFor(result, upgrade.request)
     const refusal = this.#handOver(upgrade, target.wss, setCookie, (ws) => {
-      sessions.open(context, live, ws)
+      sessions.binder.open(context, live, ws)
       handshake.readAddressAtEnd(upgrade.socket)
       this.#connect(ws, upgrade.request as SessionRequest, context, target)
     })
     // The browser has a cookie with a new expiry now: the store must not be behind.
     if (setCookie !== undefined && context.ws !== undefined) sessions.renew(live)
-    if (!lease.isCurrent(found)) sessions.recheck(live, found, [context])
+    if (!lease.isCurrent(found)) sessions.binder.recheck(live, found, [context])
     return refusal
   }
 
   #openAnonymous(upgrade: ClaimedUpgrade, target: UpgradeTarget): Refusal | undefined {
     return this.#handOver(upgrade, target.wss, undefined, (ws) => {
-      this.#deps.sessions.openAnonymous(ws)
+      this.#deps.sessions.binder.openAnonymous(ws)
       this.#connect(ws, upgrade.request as SessionRequest, undefined, target)
     })
   }

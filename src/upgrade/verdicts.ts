@@ -85,9 +85,9 @@ export class Verdicts {
   /* It takes a place of the session only while it is under way, and only where places are limited. */
   #authenticate(request: IncomingMessage, socket: Duplex | undefined): AuthResult | Promise<AuthResult> {
     const { sessions, authentication } = this.#deps
-    const lease = new SessionLease(sessions, sessions.limitsSockets)
+    const lease = new SessionLease(sessions, sessions.limits.perSession)
     const result = authentication.run(request, socket, { lease })
-    return sessions.limitsSockets ? released(lease, result) : result
+    return sessions.limits.perSession ? released(lease, result) : result
   }
 
   #verdictOf(result: AuthResult, request: IncomingMessage): Verdict {
