@@ -63,6 +63,7 @@ export class LiveSessions implements RegistryListener {
   readonly binder: ConnectionBinder
   readonly operations: SessionOperations
   readonly ownDestroys: OwnDestroys
+  readonly revalidator: Revalidator
   readonly #options: LiveSessionsDependencies
   readonly #store: TimedStore
   readonly #holds: SessionHolds
@@ -72,7 +73,6 @@ export class LiveSessions implements RegistryListener {
   readonly #reauthorizeTimes: ReauthorizeTimes
   readonly #users: Users
   readonly #scheduler: CheckScheduler
-  readonly #revalidator: Revalidator
   readonly #sweep: RevalidationSweep
   readonly #keepAlive: KeepAlive
   readonly #writer: OptimisticWriter
@@ -116,7 +116,7 @@ export class LiveSessions implements RegistryListener {
     this.#reauthorizeTimes = reauthorizeTimes
     this.#users = users
     this.#scheduler = scheduler
-    this.#revalidator = revalidator
+    this.revalidator = revalidator
     this.#sweep = new RevalidationSweep(options.revalidateMs, registry, revalidator, clock)
     this.#keepAlive = new KeepAlive({ times: touchTimes, store, revalidator, clock, onFault: this.#touchFailed })
     this.#writer = writer
@@ -176,7 +176,7 @@ export class LiveSessions implements RegistryListener {
 
   /** Something was reported from outside. */
   report(sessionID: string | undefined): void {
-    this.#revalidator.report(sessionID)
+    this.revalidator.report(sessionID)
   }
 
   /** Ends connections. Returns how many. */
@@ -206,7 +206,7 @@ export class LiveSessions implements RegistryListener {
       if (others === undefined) bySession.set(source, [context])
       else others.push(context)
     }
-    for (const [live, asked] of bySession) this.#revalidator.changes.ask(live, asked)
+    for (const [live, asked] of bySession) this.revalidator.changes.ask(live, asked)
     return contexts.length
   }
 
@@ -225,7 +225,7 @@ export class LiveSessions implements RegistryListener {
     this.#sweep.dispose()
     this.#scheduler.dispose()
     this.#closing.dispose()
-    this.#revalidator.dispose()
+    this.revalidator.dispose()
     this.#writer.dispose()
     this.ownDestroys.dispose()
     this.#store.close()
@@ -256,11 +256,11 @@ export class LiveSessions implements RegistryListener {
   }
 
   readonly #onDue = (live: LiveSession): void => {
-    if (this.#revalidator.endIfOverdue(live)) return
+    if (this.revalidator.endIfOverdue(live)) return
     const asksAgain = this.#reauthorizeTimes.isDue(live)
     if (asksAgain) {
       this.#reauthorizeTimes.begin(live)
-      this.#revalidator.changes.ask(live, live.contexts())
+      this.revalidator.changes.ask(live, live.contexts())
     }
     const isPast = !live.expiryUnreliable && live.expiresAt <= this.#options.clock.now()
     const isExpiryDue = isPast && live.failure === undefined
@@ -268,7 +268,7 @@ export class LiveSessions implements RegistryListener {
     this.#keepAlive.tick(live)
     // Nothing was due but the question, and that needs no read.
     if (asksAgain && !isExpiryDue && live.failure === undefined) return this.#scheduler.schedule(live)
-    this.#revalidator.check(live)
+    this.revalidator.check(live)
     // A read may hang: the patience with it ends all the same.
     if (live.failure !== undefined) this.#scheduler.schedule(live)
   }
@@ -280,10 +280,10 @@ export class LiveSessions implements RegistryListener {
   /* What a store has not answered has not happened as far as anybody can know. */
   readonly #onStoreCall = ({ method, sessionID, isAnswered, hasFailed, expiresAt }: StoreCall): void => {
     if (!isAnswered) return
-    if (method === 'set') return this.#revalidator.report(sessionID)
+    if (method === 'set') return this.revalidator.report(sessionID)
     if (method !== 'touch' || hasFailed || sessionID === undefined || expiresAt === undefined) return
     const live = this.registry.get(sessionID)
-    if (live !== undefined) this.#revalidator.touched(live, expiresAt)
+    if (live !== undefined) this.revalidator.touched(live, expiresAt)
   }
 
   /* Touches that are cut off by closing are no faults. */

@@ -74,9 +74,11 @@ export class SessionLease {
 
   /* No async function: each would cost every handshake a promise, and a turn of its own. */
   #load(): Promise<Loaded> {
-    const { ownDestroys, operations } = this.#sessions
-    this.#version = this.#live?.version ?? 0
+    const { ownDestroys, operations, revalidator } = this.#sessions
+    const live = this.#live
+    this.#version = live?.version ?? 0
     this.#removals = ownDestroys.removals
-    return operations.loadForHandshake(this.#sessionID, this.#live)
+    if (live === undefined) return operations.findForHandshake(this.#sessionID)
+    return revalidator.loadForHandshake(live, this.#removals)
   }
 }

@@ -41,15 +41,13 @@ export class SessionOperations implements SessionActions {
   }
 
   /**
-   * Reads a session for a handshake; with `live`, for all of its connections, too.
+   * Reads a session for a handshake that does not watch it.
    *
    * @throws (or rejects with) what the store fails with.
    */
-  loadForHandshake(sessionID: string, live: LiveSession | undefined): Promise<Loaded> {
-    const { store, revalidator, ownDestroys } = this.#deps
-    const { removals } = ownDestroys
-    if (live !== undefined) return revalidator.loadForHandshake(live, removals)
-    return this.#find(sessionID, store.getForHandshake(sessionID), removals)
+  findForHandshake(sessionID: string): Promise<Loaded> {
+    const { store, ownDestroys } = this.#deps
+    return this.#find(sessionID, store.getForHandshake(sessionID), ownDestroys.removals)
   }
 
   async load(sessionID: string): Promise<Loaded> {

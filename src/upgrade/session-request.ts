@@ -54,6 +54,13 @@ export function putSessionOn(
   Object.defineProperty(request, 'session', lazySession)
 }
 
+/** The same for `authorize`, which is asked before the request is let in. */
+export function sessionPutter(store: Store): (request: IncomingMessage, context: SessionContext) => void {
+  return (request, context) => {
+    putSessionOn(request, context, store)
+  }
+}
+
 /** The requests of contexts from `authenticate()`, until they are bound. Weak: nothing in a context keeps a request alive. */
 const requests = createPrivateSlot<SessionContext, WeakRef<IncomingMessage>>()
 

@@ -18,7 +18,7 @@ import type { BoundedAuthentication } from './bounded-authentication.js'
 import { ClaimedUpgrade } from './claimed-upgrade.js'
 import type { CloseRefusals } from './refuse-with-close.js'
 import type { StatusRefusals } from './refuse-with-status.js'
-import { putSessionOn } from './session-request.js'
+import { sessionPutter } from './session-request.js'
 import { SharedServerFaults } from './shared-server-faults.js'
 import type { SocketOpener } from './socket-opener.js'
 import { stopWatching, UnansweredUpgrades } from './unanswered-upgrades.js'
@@ -57,9 +57,7 @@ export class UpgradeHandler {
     this.unanswered = new UnansweredUpgrades(dependencies.handshakeTimeoutMs, (request, socket, reason) => {
       this.refuse(request, socket, reason)
     })
-    this.#onSession = (request, context) => {
-      putSessionOn(request, context, dependencies.requestStore)
-    }
+    this.#onSession = sessionPutter(dependencies.requestStore)
   }
 
   /**

@@ -180,7 +180,7 @@ describe('everywhere', () => {
   it('answers at once where it is alone, once that is certain', async () => {
     const { everywhere } = started(createHub())
     expect(await everywhere.connections()).toMatchObject({ nodes: 1, complete: true })
-    expect(await millisecondsOf(() => everywhere.connections())).toBeLessThan(100)
+    expect(await millisecondsOf(() => everywhere.connections())).toBeLessThan(1_000)
   })
 
   it('does it here and says that it is incomplete when it is cut off', async () => {
