@@ -29,8 +29,11 @@ const lazyAddress: PropertyDescriptor & ThisType<HandshakeInfo> = {
 export class RequestHandshake implements HandshakeSource {
   readonly #url: string
   readonly #origin: string | undefined
-  /** Since the process began: for 24 days an integer that needs no object of its own, which for a date would be 16 bytes. */
-  readonly #atMs = Date.now() - begunAt
+  /**
+   * Since the process began: for 24 days an integer that needs no object of its own, which for a date would be 16 bytes. V8 takes a
+   * difference of dates for a fraction, unless it is rounded.
+   */
+  readonly #atMs = Math.floor(Date.now() - begunAt)
   /** The address, or the socket that is still to be asked for it: that is a system call, and costs as much as three signatures. */
   #address: AddressedSocket | WeakRef<AddressedSocket> | string | undefined
   #info: HandshakeInfo | undefined

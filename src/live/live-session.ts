@@ -21,6 +21,7 @@ class PassingState {
   reauthorization: Reauthorization | undefined = undefined
   announcement: Announcement | undefined = undefined
   closedWhileHeld: Set<Context> | undefined = undefined
+  expiryUnreliable: true | undefined = undefined
 }
 
 /**
@@ -29,7 +30,7 @@ class PassingState {
  */
 export class LiveSession extends SessionChecks implements Due {
   readonly sessionID: string
-  dueAt = Infinity
+  dueAt = 0
   heapIndex = -1
 
   /** What the store gave last, and the same as handlers see it; undefined until the first load. */
@@ -37,8 +38,6 @@ export class LiveSession extends SessionChecks implements Due {
   snapshot: SessionSnapshot | undefined = undefined
   /** Whose session it is, by the snapshot. Only Users writes it. */
   user: string | undefined = undefined
-  /** The session was still there when it should have been over for long: the date that is known of it says nothing. */
-  expiryUnreliable = false
   /** Leases of handshakes under way, and of connections that closed with messages held back: they need the reports, too. */
   leases = 0
   /** In which round of the revalidation it was checked. */
@@ -96,6 +95,15 @@ export class LiveSession extends SessionChecks implements Due {
 
   set closedWhileHeld(value: Set<Context> | undefined) {
     LiveSession.#setPassing(this, 'closedWhileHeld', value)
+  }
+
+  /** The session was still there when it should have been over for long: the date that is known of it says nothing. */
+  get expiryUnreliable(): boolean {
+    return this.#passing?.expiryUnreliable === true
+  }
+
+  set expiryUnreliable(value: boolean) {
+    LiveSession.#setPassing(this, 'expiryUnreliable', value ? true : undefined)
   }
 
   /** When the session will be over as far as is known, in ms since the epoch: a time to look, never a proof. */

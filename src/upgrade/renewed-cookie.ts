@@ -57,8 +57,13 @@ function renewedCookie(
   const { originalMaxAge, secure, path, domain, httpOnly, sameSite, priority, partitioned } = snapshot.cookie
   if (secure && protocolOf(request, trustProxy) !== 'https') return undefined
   return serialize(cookie.name, outdated ? cookie.sign(sessionID) : value, {
-    ...{ path, domain, httpOnly, sameSite, priority, partitioned },
+    path,
+    domain,
+    httpOnly,
+    sameSite,
+    priority,
+    partitioned,
     secure: Boolean(secure),
-    ...(originalMaxAge === null ? {} : { expires: new Date(Date.now() + originalMaxAge) }),
+    expires: originalMaxAge === null ? undefined : new Date(Date.now() + originalMaxAge),
   })
 }
