@@ -7,7 +7,7 @@ import { parse } from 'cookie'
 import { unsign } from 'cookie-signature'
 import type { Request, Response } from 'express'
 import session, { type SessionData, type Store } from 'express-session'
-import { createSessionBridge, type LiveStore } from 'ws-session-bridge'
+import { createSessionBridge, type LiveStore, type SessionBridge } from 'ws-session-bridge'
 
 import { secret, sessionOptionsOf } from './sessions.js'
 
@@ -51,8 +51,11 @@ export function userByAsking(ask: Ask<SessionData>): UserOf {
     })
 }
 
-export function userByBridge(store: Store, live?: LiveStore): UserOf {
-  const bridge = createSessionBridge({ session: sessionOptionsOf(store), live })
+export function bridgeOn(store: Store, live?: LiveStore): SessionBridge {
+  return createSessionBridge({ session: sessionOptionsOf(store), live })
+}
+
+export function userByBridge(bridge: SessionBridge): UserOf {
   return async (request) => {
     const verdict = await bridge.authenticate(request)
     return verdict.accepted ? verdict.context?.session.user : undefined

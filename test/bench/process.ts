@@ -48,6 +48,10 @@ export async function startWorker<C extends CallsOf<C>>(script: string, argument
 async function connected<C extends CallsOf<C>>(script: string, child: ChildProcess): Promise<Process<C>> {
   const waiting = new Map<number, { resolve(value: unknown): void; reject(error: Error): void }>()
   const gone = once(child, 'exit')
+  // A worker of node:cluster loses what it is asked before it listens.
+  const ready = new Promise<void>((resolve, reject) => {
+    waiting.set(0, { resolve, reject })
+  })
   void gone.then(() => {
     for (const { reject } of waiting.values()) reject(new Error(`${script} has ended.`))
   })
@@ -64,7 +68,7 @@ async function connected<C extends CallsOf<C>>(script: string, child: ChildProce
       waiting.set(last, { resolve, reject })
       child.send({ id: last, name, argument } satisfies Question)
     })
-  await call('ready', undefined)
+  await ready
   return {
     call: call as Process<C>['call'],
     async end() {
@@ -81,7 +85,7 @@ export function startedWith(): unknown {
 
 /** Within such a process: answers what it is asked, until the one that started it is gone. */
 export function answer<C extends CallsOf<C>>(calls: C): void {
-  const all: Partial<Record<string, (argument: never) => unknown>> = { ...calls, ready: () => undefined }
+  const all: Partial<Record<string, (argument: never) => unknown>> = calls
   process.on('disconnect', () => process.exit())
   process.on('message', ({ id, name, argument }: Partial<Question>) => {
     // The channel between the workers of node:cluster has messages of its own.
@@ -95,4 +99,5 @@ export function answer<C extends CallsOf<C>>(calls: C): void {
     }
     void reply().then((message) => process.send?.(message))
   })
+  process.send?.({ answerTo: 0 } satisfies Answer)
 }

@@ -6,7 +6,7 @@ import type { IncomingMessage } from 'node:http'
 import { MemoryStore, type Store } from 'express-session'
 import { redisLiveStore } from 'ws-session-bridge/redis'
 
-import { askByHand, askMiddleware, userByAsking, userByBridge, type UserOf } from '../asking.js'
+import { askByHand, askMiddleware, bridgeOn, userByAsking, userByBridge, type UserOf } from '../asking.js'
 import type { Bench, Workload } from '../bench.js'
 import { openRedisStore } from '../redis-store.js'
 import { atOnce, cpuOfEach, inTurn, ratioOf, type Compared } from '../rounds.js'
@@ -27,10 +27,10 @@ export const authenticate: Workload = {
     await compare(bench, 'in memory', 19_200, candidatesOf(inMemory))
     const redis = await openRedisStore(await bench.redisUrl())
     await fill(redis.store, sessions)
-    const live = redisLiveStore(redis.store)
+    const live = bridgeOn(redis.store, redisLiveStore(redis.store))
     await compare(bench, 'on Redis', 4_800, [
       ...candidatesOf([redis.store, redis.store, redis.store]),
-      { name: 'bridge, redisLiveStore', userOf: userByBridge(redis.store, live) },
+      { name: 'bridge, redisLiveStore', userOf: userByBridge(live) },
     ])
     await live.close()
     await redis.close()
@@ -42,7 +42,7 @@ function candidatesOf([first, second, third]: readonly Store[]): Candidate[] {
   return [
     { name: 'express-session middleware', userOf: userByAsking(askMiddleware(first as Store)) },
     { name: 'by hand: parse, unsign, store.get', userOf: userByAsking(askByHand(second as Store)) },
-    { name: 'bridge', userOf: userByBridge(third as Store) },
+    { name: 'bridge', userOf: userByBridge(bridgeOn(third as Store)) },
   ]
 }
 
