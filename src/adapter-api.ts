@@ -14,7 +14,7 @@ export interface AdapterApi {
   admit(request: IncomingMessage): Promise<AdmissionResult>
   /** Whether a later request of the same connection comes from the same session. */
   recognises(request: IncomingMessage, context: SessionContext): boolean
-  /** A request that is somebody else's to answer: if it is an upgrade, its raw socket crashes nothing and is ended in time. */
+  /** A request that another listener is to answer: if it is an upgrade, its raw socket crashes nothing and is ended in time. */
   watch(request: IncomingMessage): void
   /** `bind()`, for anonymous connections, too. */
   bind(context: SessionContext | undefined, connection: AnonymousConnection): void

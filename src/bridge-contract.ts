@@ -56,7 +56,7 @@ export interface SessionBridge<C = SessionContext> extends EventEmitter<SessionB
    *
    * Several mounts on one server, of several bridges too, share one listener. The first match in order of attaching wins.
    *
-   * Other upgrade listeners keep their paths. An upgrade that no mount takes is left to them, and answered 404 if nobody has written
+   * Other upgrade listeners keep their paths. An upgrade that no mount takes is left to them, and answered 404 if no listener has written
    * anything within `handshakeTimeoutMs`. What another listener has answered meanwhile is refused as `answered-elsewhere`: nothing is
    * written to its socket.
    *
@@ -82,7 +82,7 @@ export interface SessionBridge<C = SessionContext> extends EventEmitter<SessionB
    */
   authenticate(request: IncomingMessage): Promise<Verdict>
   /**
-   * Ties the context of an `authenticate()` to a WebSocket of ws that somebody else has opened: watched from now on, checked
+   * Ties the context of an `authenticate()` to a WebSocket of ws that another server has opened: watched from now on, checked
    * at once, ended with its session. It is then as one that this bridge has let in: `context.ws`, `contextOf`, and no message
    * after the end. Call it before anything is awaited in a 'connection' listener.
    *
@@ -118,7 +118,7 @@ export interface SessionBridge<C = SessionContext> extends EventEmitter<SessionB
    */
   load(sessionID: string): Promise<SessionSnapshot | undefined>
   /**
-   * Reads, changes, and writes back only if nobody wrote in between; else again with what is there by then. See
+   * Reads, changes, and writes back only if nothing was written in between; else again with what is there by then. See
    * {@link SessionContext.update}.
    *
    * @throws {SessionEndedError} (rejects) if there is no such session: it is never made.

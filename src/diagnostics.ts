@@ -22,7 +22,7 @@ export interface DiagnosticsConnection {
 /**
  * The channels of `node:diagnostics_channel` by name, each with its message. They are those of every bridge in the process.
  *
- * A message is made only if somebody subscribes. An error that a subscriber throws is, as on every channel, an
+ * A message is made only if the channel has a subscriber. An error that a subscriber throws is, as on every channel, an
  * `uncaughtException` on the next tick; the bridge goes on.
  *
  * @example
@@ -36,7 +36,7 @@ export interface DiagnosticsConnection {
 export interface DiagnosticsMessages {
   /** A connection was let in; undefined in place of an anonymous one, of which nothing is known. */
   'ws-session-bridge:accept': { readonly connection: DiagnosticsConnection | undefined }
-  /** A request was not let in. `status` is 0 where nobody was left to answer; `url` is as it was sent. */
+  /** A request was not let in. `status` is 0 where no client was left to answer; `url` is as it was sent. */
   'ws-session-bridge:refuse': {
     readonly reason: RefusalReason
     readonly status: number
@@ -56,7 +56,7 @@ export interface DiagnosticsMessages {
   'ws-session-bridge:fault': { readonly kind: FaultKind; readonly errorName: string }
 }
 
-/* Looked up once: Node forgets a channel that nobody holds. */
+/* Looked up once: Node forgets a channel that nothing refers to. */
 const accept = channelOf('ws-session-bridge:accept')
 const refuse = channelOf('ws-session-bridge:refuse')
 const change = channelOf('ws-session-bridge:change')

@@ -28,7 +28,7 @@ export interface SessionBridgeEvents {
   change: [context: SessionContext, previous: SessionSnapshot]
   /** A connection with a session came to its end: once for each, also when the client simply closed. */
   end: [context: SessionContext, end: SessionEnd]
-  /** Something went wrong outside any call. If nobody listens, it becomes a process warning, at most one of a kind a minute. */
+  /** Something went wrong outside any call. Without a listener, it becomes a process warning, at most one of a kind a minute. */
   fault: [error: Error]
 }
 
@@ -150,7 +150,7 @@ export class EventReporter implements EventSink {
     this.#warnings.set(kind, warnings)
     if (!warnings.take()) return
     const name = error instanceof Error ? error.name : typeof error
-    process.emitWarning(`A fault nobody listens for (${kind}, ${name}). Listen for 'fault' on the bridge to see it.`, {
+    process.emitWarning(`A fault without a listener (${kind}, ${name}). Listen for 'fault' on the bridge to see it.`, {
       type: 'SessionBridgeWarning',
       code: 'WS_SESSION_BRIDGE_FAULT',
     })

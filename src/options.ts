@@ -19,7 +19,7 @@ export interface SessionBridgeOptions {
   /**
    * The very object given to express-session: `app.use(session(sessionOptions))`.
    *
-   * `store` and `secret` are required here: without a `store`, express-session makes a MemoryStore of its own that nobody
+   * `store` and `secret` are required here: without a `store`, express-session makes a MemoryStore of its own that nothing
    * else can reach. `name` (or `key`), `cookie`, `rolling` and `proxy` are honoured. All secrets verify; the first signs. The
    * cookie is read as express-session reads it (its index.js, `getcookie`), and outside `cookie.path` there is none.
    */
@@ -71,10 +71,10 @@ export interface SessionBridgeOptions {
    */
   authorize?: Authorize | undefined
   /**
-   * Whose session it is: the user's ID in your app, `undefined` or `null` for nobody. Default: no users.
+   * Whose session it is: the user's ID in your app, `undefined` or `null` for no user. Default: no users.
    *
    * Synchronous and without side effects; asked once for every new snapshot of a session. A number is taken as its decimal text.
-   * Throwing, or answering anything else, is a `fault`, and the session counts as nobody's.
+   * Throwing, or answering anything else, is a `fault`, and the session counts as one without a user.
    */
   identify?: Identify | undefined
   /**
@@ -114,7 +114,7 @@ export interface SessionBridgeOptions {
    */
   keepAlive?: KeepAliveMode | undefined
   /**
-   * How often a connected session is checked that nobody reported a change of, in ms, above 0 and below 2^31. Default 300 000 with
+   * How often a connected session is checked without a reported change, in ms, above 0 and below 2^31. Default 300 000 with
    * `live`, else 30 000: changes by other processes are found so.
    */
   revalidateMs?: number | undefined

@@ -133,7 +133,7 @@ class Bridge extends EventEmitter<SessionBridgeEvents> implements SessionBridge<
       handshakeTimeoutMs,
     })
     this.#verdicts = new Verdicts({ ...shared, authenticator, unanswered: this.#upgrader.unanswered })
-    // Not at once: nobody listens yet.
+    // Not at once: there is no listener yet.
     if (options.resave) setImmediate(() => reports.fault('session.resave', new Error(resaveFault)))
     provideAdapterApi(this, this.#adapterApi())
   }

@@ -25,7 +25,7 @@ export class Trace {
     this.#write(`#${String(number)} +${(performance.now() - since).toFixed(1)}ms ${stage}: ${outcome}${session}`)
   }
 
-  /** Something happened to a session that is connected, or to one that somebody named. */
+  /** Something happened to a session that is connected, or to one that was named. */
   session(sessionID: string, what: string): void {
     this.#write(`session ${hashOf(sessionID)} ${what}`)
   }

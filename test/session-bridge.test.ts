@@ -184,7 +184,7 @@ describe('an async listener of the bridge', () => {
   })
 })
 
-describe('a fault that nobody listens for', () => {
+describe('a fault without a listener', () => {
   /** An app whose `authorize` throws, and what it has warned of. */
   async function startFaulty() {
     const app = await startApp({

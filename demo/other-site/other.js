@@ -1,4 +1,4 @@
-// What an attacker's page does. In: the demo's port. Out: what its script learns, which is close to nothing.
+// What an attacker's page does, and what its script learns: close to nothing.
 
 const port = new URLSearchParams(location.search).get('port')
 const result = document.getElementById('result')

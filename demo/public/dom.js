@@ -1,4 +1,4 @@
-// What the views share. In: text, never markup. Out: elements.
+// What the views share: they give it text, never markup, and get elements.
 
 export const byId = (id) => document.getElementById(id)
 

@@ -1,4 +1,4 @@
-// Requests to the demo's own server. In: a method, a path, a body. Out: the answer, or an error that one can show.
+// Requests to the demo's own server, with errors that can be shown.
 
 /** A server that does not answer is as good as none: a page that waits forever says nothing. */
 const timeoutMs = 20_000

@@ -166,7 +166,7 @@ function showView() {
 
 let isMonitoring = false
 
-/* Its socket is open while it is looked at by somebody who may. When the role is lost, the server closes it, not the page. */
+/* Its socket is open while a user who may looks at it. When the role is lost, the server closes it, not the page. */
 function showMonitor() {
   const isShown = isInside && currentView() === 'monitor'
   if (isShown && role === 'admin' && !isMonitoring) {

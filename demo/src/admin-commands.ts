@@ -1,5 +1,5 @@
 /*
- * What an administrator can do: kick, sign out, remove the admin role, ban, for one socket, one session, a user, or everybody else.
+ * What an administrator can do: kick, sign out, remove the admin role, ban, for one socket, one session, a user, or all others.
  */
 import type { SessionBridge, SessionContext, SessionDraft } from 'ws-session-bridge'
 

@@ -32,7 +32,7 @@ export interface DemoOptions {
   port?: number
   /** Where the sessions are. Default: in memory, for one node. It is closed with the demo. */
   backend?: SessionBackend
-  /** Nodes that share sessions share it. Default: a random one, so that a restart logs everybody out. */
+  /** Nodes that share sessions share it. Default: a random one, so that a restart logs every user out. */
   secret?: string
   /** What this node is called. */
   node?: string
@@ -80,7 +80,7 @@ export async function startDemo(options: DemoOptions = {}): Promise<Demo> {
   await once(server, 'listening')
   const url = urlOf(server)
 
-  // Chat messages are short, and a limit keeps anybody from sending a hundred megabytes.
+  // Chat messages are short, and a limit keeps a client from sending a hundred megabytes.
   const wss = new WebSocketServer({ noServer: true, maxPayload: 4096 })
 
   const bridge = createSessionBridge({
@@ -88,7 +88,7 @@ export async function startDemo(options: DemoOptions = {}): Promise<Demo> {
     live: backend.live,
     identify: ({ user }) => user,
     authorize: (session, _request, { url }) => mayConnect(session, roomPath, url, backend.banned),
-    // Nobody has more tabs than that.
+    // No user has more tabs than that.
     maxSocketsPerSession: 20,
   })
   bridge.on('fault', ({ stack }) => {

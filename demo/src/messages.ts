@@ -15,13 +15,13 @@ export type ToRoom =
     }
   /** At first, and whenever the expiry has moved. A time to go, since the clock of the page may be another. */
   | { readonly type: 'expiry'; readonly leftMs: number; readonly maxAgeMs: number }
-  /** Whenever somebody comes or goes on any node. */
+  /** Whenever a user comes or goes on any node. */
   | {
       readonly type: 'people'
       readonly people: readonly Person[]
       readonly nodes: readonly Pick<NodeReport, 'node' | 'url'>[]
     }
-  /** Somebody said something; at first, what was said last. */
+  /** A user said something; at first, what was said last. */
   | { readonly type: 'said'; readonly said: readonly Said[] }
 
 /** Over the monitor's socket. */

@@ -32,7 +32,7 @@ export function createMonitor(nodes: Nodes, banned: BannedUsers, outage: Outage 
   let everywhere: EverywhereSummary | undefined
   let isAsking = false
 
-  /* Every node answers for its own sockets. One question at a time, and only while somebody looks. */
+  /* Every node answers for its own sockets. One question at a time, and only while an admin looks. */
   async function askEverywhere(): Promise<void> {
     if (isAsking || newest.size === 0) return
     isAsking = true
@@ -119,7 +119,7 @@ export function mayConnect(
 }
 
 function mayUse(role: string | undefined, roomPath: string, url: string): boolean {
-  // The room is for everybody who has logged in. Whatever is not the room takes the role: what is forgotten here stays shut.
+  // The room is for every user who has logged in. Whatever is not the room takes the role: what is forgotten here stays shut.
   return pathOf(url) === roomPath || role === 'admin'
 }
 

@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os'
 
 /** What can be done to it from any process. */
 export interface StoppableRedis {
-  /** It answers nobody for that long, and no connection to it breaks. */
+  /** It answers no client for that long, and no connection to it breaks. */
   readonly stopFor: (ms: number) => void
   readonly kill: () => void
 }

@@ -31,7 +31,7 @@ export function createRoom(nodes: Nodes, maxAgeMs: number): Room {
   const toldExpiry = new WeakMap<SessionContext, string | null>()
   let told = ''
 
-  /* The bridge knows the context of every open socket, so nobody has to keep a list. */
+  /* The bridge knows the context of every open socket, so no handler has to keep a list. */
   function* inRoom(): Iterable<SessionContext> {
     for (const context of bridge.connections()) if (pathOf(context.handshake.url) === roomPath) yield context
   }
@@ -72,7 +72,7 @@ export function createRoom(nodes: Nodes, maxAgeMs: number): Room {
     tellExpiry(context)
     send(context, whoIsHere(nodes))
     send(context, { type: 'said', said: remembered })
-    // Somebody has written to the session: another tab, over HTTP, or an administrator on another node.
+    // The session was written: another tab, over HTTP, or an administrator on another node.
     context.on('change', introduce)
 
     ws.on('message', (data) => {

@@ -33,7 +33,7 @@ function end(): void {
   })
 }
 
-/* The cluster's own process has gone without a word. Nobody else would end this one, or its Redis. */
+/* The cluster's own process has gone without a word. No other process would end this one, or its Redis. */
 function endAlone(): void {
   end()
   void ending?.finally(() => ownRedis?.kill())

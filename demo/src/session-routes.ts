@@ -62,7 +62,7 @@ export function sessionRoutes(cookieName: string): Router {
   return routes
 }
 
-/* What is valid in a body that somebody sent. */
+/* What is valid in a body that a client sent. */
 function fieldsIn(body: unknown): { name?: string; role?: string; note?: string } {
   const { name, role, note } = (body ?? {}) as Record<string, unknown>
   const [newName, newNote] = [trimmed(name), trimmed(note)]

@@ -109,7 +109,7 @@ export class Authenticator {
       if (typeof found === 'string') return this.#orAnonymous(refusalOf(found))
       trace?.request(request, 'store', 'session found')
       if (!attempt.isOpen) return refusalOf('client-gone')
-      // Its expiry has passed since the read began: only the store can say whether somebody has put it off.
+      // Its expiry has passed since the read began: only the store can say whether a touch has put it off.
       if (sessions.operations.isOver(found)) {
         if (isLast) return this.#orAnonymous(refusalOf('session-expired'))
         continue

@@ -8,7 +8,7 @@ import type { MessageBus } from './message-bus.js'
 
 /** What an announcement says is only ever a reason to look: the store decides. */
 export class AnnouncedStore extends ExpressStore {
-  /** The watched sessions by hash, for each secret of which somebody has used the hashes. */
+  /** The watched sessions by hash, for each secret whose hashes have been used. */
   readonly #byHash: Map<string, string>[] = []
   readonly #watched = new Set<string>()
   #keys: ChannelKeys | undefined

@@ -57,7 +57,7 @@ export class Announcer {
   readonly #onCall = ({ method, sessionID, written, isAnswered }: StoreCall): void => {
     // A touch changes nothing that others would act on. A call that has failed may have been carried out all the same.
     if (!isAnswered || method === 'touch') return
-    // Of a login nobody else can know yet.
+    // No other process can know of a login yet.
     if (sessionID !== undefined && this.#newSessions.isFirstWriteOf(sessionID, written)) return
     if (sessionID === undefined || this.#waiting.size >= maxWaiting) {
       this.#tellsAll = true

@@ -38,7 +38,7 @@ export interface Transport extends Channel {
   onFault(listener: (error: Error) => void): void
 }
 
-/** How long a message of somebody else's Channel may take, in ms. */
+/** How long a message of a Channel of the app's own may take, in ms. */
 export const defaultTimeoutMs = 2_000
 
 /** @throws {TypeError} for what is no Channel. */

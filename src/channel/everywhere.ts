@@ -63,7 +63,7 @@ export interface EverywhereDependencies {
   join(): void
 }
 
-/** How a Selector is told: session IDs are told to nobody. */
+/** How a Selector is told: session IDs are never told. */
 type Told = { readonly session: string } | { readonly user: string } | null
 
 /** Does it here at once, and everywhere else by asking. */
@@ -140,7 +140,7 @@ export class ConnectionsEverywhere implements Everywhere {
     return [sessionID === undefined ? 0 : count(sessionID)]
   }
 
-  /* Whose connections are there is looked at only when somebody asks: nothing has to be kept for each session. */
+  /* Whose connections are there is looked at only when a process asks: nothing has to be kept for each session. */
   async #sessionOf(hash: string, signer: number): Promise<string | undefined> {
     const sessions = new Set<string>()
     for (const { sessionID } of this.#local.connections()) sessions.add(sessionID)

@@ -31,7 +31,7 @@ const oldPauseMs = 10_000
 
 /**
  * What is not from a process with the same secret, or not for the first time, is dropped. A message makes a bridge look, ask, end or
- * tell, but lets nobody in.
+ * tell, but lets no client in.
  */
 export class MessageBus {
   /** This process, on this bus: host, process and chance. */
@@ -91,7 +91,7 @@ export class MessageBus {
     if (this.#isClosed) throw channelErrors.closed()
     this.#sequence += 1
     const message = seal(this.keys, { node: this.node, sequence: this.#sequence, at: Date.now(), kind, body })
-    // Somebody else's Channel may never answer.
+    // A Channel of the app's own may never answer.
     await this.#calls.within(() => this.#channel.publish(message))
   }
 

@@ -7,7 +7,7 @@ import type { SessionData } from 'express-session'
 
 /**
  * express-session makes a session's ID in the request that first needs one. Until that request has written the session for the first time,
- * no store has it, so no process has let anybody in with it.
+ * no store has it, so no process has let a client in with it.
  */
 export class NewSessions {
   /** The session that each request has written last. */

@@ -13,7 +13,7 @@ const answerWithinMs = 100
 const settleMs = 500
 const maxPeers = 1_000
 
-/** Never sure, since nobody can be: it knows who has been there lately and has not said goodbye. */
+/** Never sure, since no process can be: it knows who has been there lately and has not said goodbye. */
 export class NodeRoster {
   readonly #bus: MessageBus
   readonly #known = new Map<string, { readonly since: number; heardAt: number }>()

@@ -5,7 +5,7 @@ import { randomBytes } from 'node:crypto'
 
 /** PostgreSQL takes fewer than 8,000 bytes. */
 const maxPayload = 7_900
-/** Characters of a message, so that nobody has to hold more in pieces. */
+/** Characters of a message, so that no process has to hold more in pieces. */
 export const maxMessageLength = 4_000_000
 
 /** A message's payloads, in the order in which they are to be sent, within one transaction. */

@@ -17,7 +17,7 @@ const maxPartBytes = 1_000_000
 
 /** Where pm2's daemon takes requests; undefined unless it is the primary of this process. */
 export function pm2Address(env = process.env): string | undefined {
-  // A worker of somebody else's primary may have inherited all of these names.
+  // A worker of another primary may have inherited all of these names.
   if (!cluster.isWorker || env.exec_mode !== 'cluster_mode' || env.pm_id === undefined) return undefined
   const home = env.PM2_HOME ?? join(homedir(), '.pm2')
   if (pidIn(env.PM2_PID_FILE_PATH ?? join(home, 'pm2.pid')) !== process.ppid) return undefined

@@ -48,7 +48,7 @@ export interface ListenerSettings {
   readonly onNotification: (payload: string) => void
 }
 
-/** Connections of the bridge's own: a pool's may be anybody's a moment later, and do not listen for long. */
+/** Connections of the bridge's own: a pool's may serve another query a moment later, and do not listen for long. */
 export function listenerConnector(settings: ListenerSettings): Connector<PostgresClient> {
   const { newClient, prepare, check, onNotification } = settings
   return {

@@ -37,7 +37,7 @@ export class ProcessGroup {
     if (this.#hasJoined || this.#closed !== undefined) return
     this.#hasJoined = true
     this.bus.start()
-    // The package's own transports say when they are open. Of somebody else's Channel that is not known.
+    // The package's own transports say when they are open. Of a Channel of the app's own that is not known.
     if (!this.#tellsOpening) this.#roster.join()
   }
 

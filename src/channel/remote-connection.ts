@@ -7,7 +7,7 @@ import { hashOf } from '../session-hash.js'
 export interface RemoteConnection {
   /** The process that has it: host, process ID and a name of the bridge's own. */
   readonly node: string
-  /** Whose it is, as `identify` says; undefined for nobody's. */
+  /** Whose it is, as `identify` says; undefined without a user. */
   readonly user: string | undefined
   /** The first 12 hexadecimal digits of the session ID's SHA-256, as inspecting a context shows it. Never the ID. */
   readonly session: string

@@ -11,7 +11,7 @@ export type AnswerRequest = (body: unknown, sender: Sender) => Iterable<unknown>
 export interface Answers {
   /** By node, the parts of those who have answered in full. */
   readonly byNode: ReadonlyMap<string, readonly unknown[]>
-  /** Everybody who should be there has answered. */
+  /** Every process that should be there has answered. */
   readonly complete: boolean
 }
 
@@ -49,7 +49,7 @@ export class Requests {
     const request = new OpenRequest(this.#roster, this.#bus.timeoutMs)
     this.#open.set(id, request)
     void this.#roster.joined.then(() => {
-      // Nobody's answer would be heard before.
+      // No answer would be heard before.
       if (!request.begin()) return
       this.#bus.send('ask', [id, kind, body]).catch(() => {
         request.fail()
@@ -107,7 +107,7 @@ class OpenRequest {
   constructor(roster: NodeRoster, timeoutMs: number) {
     this.#roster = roster
     this.done = new Promise((resolve) => (this.#resolve = resolve))
-    // Not unref'd: somebody waits for the answer.
+    // Not unref'd: a caller waits for the answer.
     this.#deadline = setTimeout(() => {
       this.#finish(false)
     }, timeoutMs)
@@ -120,7 +120,7 @@ class OpenRequest {
     const settlesInMs = this.#roster.settledAt - now
     if (settlesInMs <= 0) {
       this.#askedAt = now
-      // There may be nobody else.
+      // There may be no other process.
       this.#finishIfComplete()
       return true
     }

@@ -18,7 +18,7 @@ export type Authorize = (
  * Asks all of them, one after the other, until one says no. Only `true` lets in. The answer is no promise where all of them
  * answer at once.
  *
- * @throws {TypeError} (or rejects) for an answer that is truthy but not `true`: a forgotten comparison must not let anybody in.
+ * @throws {TypeError} (or rejects) for an answer that is truthy but not `true`: a forgotten comparison must not let a client in.
  * @throws (or rejects with) what `authorize` throws.
  */
 export function permits(

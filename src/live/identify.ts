@@ -8,7 +8,7 @@ import type { SessionSnapshot } from '../store/snapshot.js'
 export type Identify = (session: SessionSnapshot) => string | number | null | undefined
 
 /**
- * Asks `identify`. A number is taken as its decimal text; `undefined` and `null` mean nobody.
+ * Asks `identify`. A number is taken as its decimal text; `undefined` and `null` mean no user.
  *
  * @throws {TypeError} for any other answer, a promise included.
  * @throws what `identify` throws.
@@ -21,6 +21,6 @@ export function userOf(identify: Identify, session: SessionSnapshot): string | u
   // An async function's promise may reject, and must not become an unhandled rejection.
   if (isThenable(user)) user.then(undefined, () => undefined)
   throw new TypeError(
-    'Option `identify` must return the ID of a user at once, as a string or a number; `undefined` or `null` for nobody.',
+    'Option `identify` must return the ID of a user at once, as a string or a number; `undefined` or `null` for no user.',
   )
 }

@@ -65,7 +65,7 @@ export class KeepAlive {
         else if (result !== 'touched') this.#revalidator.written(live, result.touched, readsBegun)
       },
       (error: unknown) => {
-        // A store whose `get` works and whose `touch` never does would let active users expire, and nobody would know why.
+        // A store whose `get` works and whose `touch` never does would let active users expire, without a sign of why.
         if (this.#faults.take()) this.#onFault(error)
         // The check finds out for itself whether the store is unavailable, and tries again.
         check()

@@ -120,7 +120,7 @@ export class LiveSession extends SessionChecks implements Due {
     return Array.isArray(this.#contexts) ? this.#contexts.length : 1
   }
 
-  /** Whether anybody waits for what a check finds. Handshakes load by themselves. */
+  /** Whether a connection waits for what a check finds. Handshakes load by themselves. */
   get isChecked(): boolean {
     return this.#contexts !== undefined || this.closedWhileHeld !== undefined
   }

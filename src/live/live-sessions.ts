@@ -277,7 +277,7 @@ export class LiveSessions implements RegistryListener {
     if (call.method === 'destroy' || call.method === 'clear') this.ownDestroys.observe(call)
   }
 
-  /* What a store has not answered has not happened as far as anybody can know. */
+  /* What a store has not answered has not happened as far as this process can know. */
   readonly #onStoreCall = ({ method, sessionID, isAnswered, hasFailed, expiresAt }: StoreCall): void => {
     if (!isAnswered) return
     if (method === 'set') return this.revalidator.report(sessionID)

@@ -188,7 +188,7 @@ export class Revalidator implements AuthorizeListener {
     live.expiryUnreliable = live.expiresAt <= begunAt - wholeSecondMs
     live.failure?.readHasSucceeded()
     const hasChanged = previous !== undefined && !equalIgnoringExpiry(previous, snapshot)
-    // Before anybody is told: the listener of a change finds the new user.
+    // Before any listener is told: the listener of a change finds the new user.
     if (previous === undefined || hasChanged) users.changed(live, snapshot)
     if (hasChanged) this.changes.changed(live, previous)
     else this.changes.askFailed(live)

@@ -31,7 +31,7 @@ export interface SessionContext extends EventEmitter<SessionContextEvents> {
   /** The session as it is now: frozen all the way down, replaced when the store's record changes. After the end, the last one. */
   readonly session: SessionSnapshot
   /**
-   * The user's ID, as option `identify` says it of the session as it is now; `undefined` for nobody, and without `identify`. After
+   * The user's ID, as option `identify` says it of the session as it is now; `undefined` without a user, and without `identify`. After
    * the end, the last one.
    */
   readonly user: string | undefined
@@ -107,7 +107,7 @@ export interface SessionSource {
   readonly stored: StoredSession | undefined
   /** Undefined only before the first load. */
   readonly snapshot: SessionSnapshot | undefined
-  /** Whose session it is; undefined for nobody's. */
+  /** Whose session it is; undefined without a user. */
   readonly user?: string | undefined
 }
 

@@ -28,7 +28,7 @@ export class Users {
     return this.#index.size
   }
 
-  /** Whose session it is. What goes wrong is a fault, and then it is nobody's. */
+  /** Whose session it is. What goes wrong is a fault, and then it has no user. */
   of(snapshot: SessionSnapshot): string | undefined {
     if (this.#identify === undefined) return undefined
     try {

@@ -105,7 +105,7 @@ class PostgresLiveStore implements LiveStore {
     // PostgreSQL keeps no such text.
     if (sessionID.includes('\0')) return undefined
     const row = await this.#calls.within(async () => {
-      // What is read before somebody listens would have to be read again.
+      // What is read before the connection listens would have to be read again.
       await this.#listener.start()
       return await this.#reader.read(sessionID)
     })
@@ -114,7 +114,7 @@ class PostgresLiveStore implements LiveStore {
 
   async replace(sessionID: string, expected: StoredSession, next: SessionData): Promise<ReplaceResult> {
     if (!(expected instanceof PostgresSession)) {
-      // Read by somebody else, or no session at all: nothing that one could compare with.
+      // Read by another store, or no session at all: nothing that one could compare with.
       const current = await this.get(sessionID)
       return current === undefined ? 'gone' : { changed: current }
     }
@@ -135,7 +135,7 @@ class PostgresLiveStore implements LiveStore {
     } catch (error) {
       this.#listener.forgetOwnWrite(writer)
       if (!isSerializationFailure(error)) throw error
-      // With a stricter isolation than the default, somebody else's write is told so.
+      // With a stricter isolation than the default, another writer's write is told so.
       const row = await this.#reader.read(sessionID)
       return row === undefined ? 'gone' : { written: false, row }
     }

@@ -8,7 +8,7 @@ import { tableNameOf, type PostgresTableOptions } from './table-name.js'
 export const functionName = 'ws_session_bridge_notify'
 
 /**
- * The channel of a table is named after its OID, so that it does not depend on how anybody spells the table's name. A payload is a hash of
+ * The channel of a table is named after its OID, so that it does not depend on how an app spells the table's name. A payload is a hash of
  * the session ID and the mark of its writer; `*` means every session.
  */
 export const channelPrefix = 'ws_session_bridge_'

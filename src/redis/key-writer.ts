@@ -13,7 +13,7 @@ import type { Send } from './server.js'
 export interface KeyWriterListener {
   /** A script begins to write on the tracking connection. Returns what is called at its end, with whether it has written. */
   readonly onBegin: (key: string) => (isDone: boolean) => void
-  /** The write is announced like anybody's. */
+  /** The write is announced like any other. */
   readonly onAnnounced: (key: string) => void
   /** The key was written again right after it, which is not announced. */
   readonly onOvertaken: (key: string) => void

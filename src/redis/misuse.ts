@@ -49,7 +49,7 @@ function describeClient(client: unknown): string {
   if (client === undefined || client === null) return String(client)
   if (!isObject(client)) return `a ${typeof client}`
   if (tellsInvalidations(client)) return 'a pool of clients (`createClientPool`)'
-  if ('withCommandOptions' in client) return 'a client of redis 5.0 to 5.8, which tells nobody of invalidations'
+  if ('withCommandOptions' in client) return 'a client of redis 5.0 to 5.8, which does not tell of invalidations'
   if ('status' in client && 'defineCommand' in client) return 'a client of ioredis'
   if ('sendCommand' in client && 'isOpen' in client) return 'a client of redis 4'
   if ('server_info' in client) return 'a client of redis 3 or older'

@@ -60,7 +60,7 @@ export interface CallReportingLiveStore extends LiveStore {
    * is not told to the listener of `onChange` as well.
    *
    * A `set` by `replace` of this LiveStore is told only if it fails or is answered too late, since `replace` itself says
-   * what it did. Its `touch` and `destroy` are told like everybody's.
+   * what it did. Its `touch` and `destroy` are told like those of other writers.
    *
    * @param watched who keeps the sessions that are watched and not forgotten yet: then the LiveStore need not keep them, too
    */

@@ -8,7 +8,7 @@ import type { StoreCall } from './store-calls.js'
 
 /** Keeps what is known of sessions that are watched, being written, or in use. */
 export class StoreActivity {
-  /** Those that `watch` was called for, unless somebody else keeps them. */
+  /** Those that `watch` was called for, unless they are kept elsewhere. */
   readonly #ownWatched = new Set<string>()
   #watched: WatchedSessions = this.#ownWatched
   readonly #sessions = new Map<string, SessionActivity>()

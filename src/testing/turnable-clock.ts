@@ -49,7 +49,7 @@ export class TurnableClock implements Clock, TestClock {
   after(delayMs: number, callback: () => void): () => void {
     const timer = { dueAt: this.#elapsed + Math.max(Math.ceil(delayMs), 0), callback }
     this.#timers.add(timer)
-    // What is due now does not wait for anybody to turn the clock.
+    // What is due now does not wait for the clock to be turned.
     if (timer.dueAt === this.#elapsed) setImmediate(() => this.#fire(timer))
     return () => {
       this.#timers.delete(timer)

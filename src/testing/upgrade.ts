@@ -45,7 +45,7 @@ export interface TestUpgrade<C = SessionContext> {
    * @throws {Error} (on reading) that names the refusal, if the bridge did not let it in.
    */
   readonly context: C
-  /** The next message, as text, that nobody has read by this; those too that came along with the 101. Rejects at the end. */
+  /** The next message, as text, that was not read yet; those too that came along with the 101. Rejects at the end. */
   next(): Promise<string>
   /** Resolves when the client's socket has closed. */
   readonly closed: Promise<{ code: number; reason: string }>

@@ -11,7 +11,7 @@ import { surviveErrors } from './survive-errors.js'
 const arrivals = createPrivateSlot<Duplex, number>()
 const claimed = -1
 
-/** To be called for each raw socket as early as possible: what is written later was written by somebody else. */
+/** To be called for each raw socket as early as possible: what is written later was written by another listener. */
 export function noteArrival(socket: Duplex): void {
   if (arrivals.get(socket) !== undefined) return
   surviveErrors(socket)
@@ -33,7 +33,7 @@ export function bytesOnArrivalAt(socket: Duplex): number {
   return arrivals.get(socket) ?? 0
 }
 
-/** A keep-alive connection starts above 0. A stream that does not count its bytes is taken for one that nobody writes to. */
+/** A keep-alive connection starts above 0. A stream that does not count its bytes is taken for one that no listener writes to. */
 export function bytesWrittenTo(socket: Duplex & { bytesWritten?: number }): number {
   return socket.bytesWritten ?? 0
 }

@@ -53,7 +53,7 @@ class UnansweredUpgrade implements TimeoutNode {
   }
 }
 
-/* The client has left. Nobody would end its half-open connection, and `server.close()` would wait for it. */
+/* The client has left. Its half-open connection would stay open, and `server.close()` would wait for it. */
 function onLeave(this: Duplex): void {
   const upgrade = watched.get(this)
   if (!upgrade) return

@@ -1,5 +1,5 @@
 /*
- * The authentication of requests that somebody else answers: `authenticate()`, and the adapters of other servers.
+ * The authentication of requests that another server answers: `authenticate()`, and the adapters of other servers.
  */
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'

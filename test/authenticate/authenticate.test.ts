@@ -67,7 +67,7 @@ describe('authenticate()', () => {
     expect(await app.bridge.authenticate({ headers } as unknown as IncomingMessage)).toMatchObject({ accepted: true })
   })
 
-  it('counts no connection, and shows its context to nobody', async () => {
+  it('counts no connection, and lists its context nowhere', async () => {
     const app = await startApp()
     const request = requestWith({ cookie: await app.login('ada') })
     await app.bridge.authenticate(request)

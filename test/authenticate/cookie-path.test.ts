@@ -124,7 +124,7 @@ describe('cookie, a function of the request', () => {
     ])
   })
 
-  it('that throws is a fault, and lets nobody in', async () => {
+  it('that throws is a fault, and lets no client in', async () => {
     const broken = new Error('the cookie function is broken')
     const cookie = () => {
       throw broken

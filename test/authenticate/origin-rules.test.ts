@@ -162,7 +162,7 @@ describe('origin, none but Sec-Fetch-Site', () => {
     expect(await status({ 'Sec-Fetch-Site': site })).toBe(expected)
   })
 
-  it('holds for a list and a function too, and for nobody with any', async () => {
+  it('holds for a list and a function too, and for no origin with `any`', async () => {
     const headers = { 'Sec-Fetch-Site': 'cross-site' }
     expect(await (await startWith({ origins: ['http://app.test'] })).status(headers)).toBe(403)
     expect(await (await startWith({ origins: () => true })).status(headers)).toBe(403)

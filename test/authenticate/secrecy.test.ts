@@ -130,7 +130,7 @@ describe.each([true, false])("a session ID, with a listener for 'fault': %s", (h
   })
 })
 
-describe('a fault nobody listens for', () => {
+describe('a fault without a listener', () => {
   it('is a process warning that tells its kind, not its message, once a minute', async () => {
     const warnings: Error[] = []
     const hear = (warning: Error) => warnings.push(warning)

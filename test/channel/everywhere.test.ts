@@ -136,7 +136,7 @@ describe('everywhere', () => {
     expect(connections).toHaveLength(1)
   })
 
-  it('rejects what disconnect throws, and then tells nobody', async () => {
+  it('rejects what disconnect throws, and then tells no process', async () => {
     const hub = createHub()
     const one = started(hub)
     const two = started(hub)
@@ -168,7 +168,7 @@ describe('everywhere', () => {
     expect(await late.everywhere.connections()).toMatchObject({ nodes: 2, complete: false })
   })
 
-  it('misses nobody who has said goodbye', async () => {
+  it('misses no process that has said goodbye', async () => {
     const hub = createHub()
     const one = started(hub)
     const two = started(hub)
@@ -204,7 +204,7 @@ describe('everywhere', () => {
 })
 
 describe('a hostile member of the channel', () => {
-  it('makes nobody do anything, and is a fault at most once a minute', async () => {
+  it('makes no process do anything, and is a fault at most once a minute', async () => {
     const hub = createHub()
     const one = started(hub, [connection('a', 'ada')])
     const two = started(hub)

@@ -71,7 +71,7 @@ describe('a connection to the daemon of pm2', () => {
     await expect(client.call('msgProcess', {})).rejects.toThrow('The connection to pm2 is closed.')
   })
 
-  it('fails where nobody listens', async () => {
+  it('fails where no daemon listens', async () => {
     const lost = createGate()
     const client = new Pm2Daemon(join(tmpdir(), 'wsb-nobody.sock'), lost.open)
     await expect(client.call('msgProcess', {})).rejects.toMatchObject({ code: 'ENOENT' })

@@ -45,7 +45,7 @@ describe('pages of an app shell', () => {
     }
   })
 
-  it('do not get in by default, and nobody else gets in by the list', async () => {
+  it('do not get in by default, and no other page gets in by the list', async () => {
     const [byDefault, listed] = [await startWith({}), await startWith({ origins })]
     const cookie = await loginAt(byDefault.url)
     for (const origin of shells) expect((await refused(byDefault.wsUrl, { cookie, origin })).status, origin).toBe(403)

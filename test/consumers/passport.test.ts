@@ -50,7 +50,7 @@ async function startPassport(bridge: AppOptions['bridge'] = { authorize: isLogge
   return { ...app, users, enter }
 }
 
-describe('a socket of somebody who has logged in by Passport', () => {
+describe('a socket of a user who has logged in by Passport', () => {
   it('knows the user that deserializeUser finds, as it is at each message', async () => {
     const app = await startPassport()
     const { ws, next } = await open(app.wsUrl, { cookie: await app.enter('ada') })
@@ -104,7 +104,7 @@ describe('a socket of somebody who has logged in by Passport', () => {
   })
 })
 
-describe('an upgrade of somebody who has not logged in by Passport', () => {
+describe('an upgrade of a client that has not logged in by Passport', () => {
   it('is refused for a forged cookie, and without one', async () => {
     const app = await startPassport()
     const connected = vi.fn()

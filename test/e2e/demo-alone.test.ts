@@ -65,7 +65,7 @@ describe('the demo', () => {
     expect(again.bridge.stats()).toMatchObject({ accepted: 1, sessions: 1 })
   })
 
-  it('ends a session that nobody used, and says so', async () => {
+  it('ends a session that was not used, and says so', async () => {
     const demo = await startObservedDemo({ maxAgeMs: 3_000 })
     const ada = await newVisitor(browser)
     const page = await openTab(ada, demo.url)

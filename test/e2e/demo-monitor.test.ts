@@ -111,7 +111,7 @@ describe.each(places)('the demo, on $name,', ({ start }) => {
     expect(here.refusals).toMatchObject([{ reason: 'forbidden' }])
   })
 
-  it('lets nobody in who has no right to, and shows each answer as it came', async () => {
+  it('lets no user in who has no right to, and shows each answer as it came', async () => {
     const [here] = await start()
     const ada = await newVisitor(browser)
     const page = await openTab(ada, here.url)

@@ -68,7 +68,7 @@ describe('behind a load balancer that ends TLS and rewrites Host', () => {
     }
   })
 
-  it('nobody does without `trustProxy`, since Host is not what the page has', async () => {
+  it('no client does without `trustProxy`, since Host is not what the page has', async () => {
     const { balancer, wsUrl, origin } = await startBehind({ bridge: { trustProxy: false } })
     const { cookie } = await login(balancer)
     expect(await refused(wsUrl, { cookie, origin, ca: balancer.ca })).toMatchObject({ status: 403 })

@@ -82,7 +82,7 @@ class WaywardStore extends Store {
 }
 
 describe('a store that answers late, twice, never, or with a failure', () => {
-  it('lets nobody in whose session is gone, hangs nothing, and all is true again when it has recovered', async () => {
+  it('lets no client in whose session is gone, hangs nothing, and all is true again when it has recovered', async () => {
     const random = createRandom(seedOf('STORE_SEED'))
     const timers = watchTimeouts()
     const store = new WaywardStore(random)

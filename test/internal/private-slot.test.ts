@@ -29,7 +29,7 @@ describe('attachment', () => {
     expect(one.get(object)).toBe('one')
   })
 
-  it('is seen by nobody else', () => {
+  it('is seen by no other code', () => {
     const attachment = createPrivateSlot<object, string>()
     const object = { own: true }
     attachment.set(object, 'a credential')

@@ -19,7 +19,7 @@ async function acceptOne(options?: AppOptions) {
   return { app, ...server, cookie, client, ...(await accepted) }
 }
 
-describe('bind() of a WebSocket that somebody else has opened', () => {
+describe('bind() of a WebSocket that another server has opened', () => {
   it('makes it one of the bridge’s own', async () => {
     const { app, context, ws } = await acceptOne()
     const accepted = vi.fn()

@@ -256,7 +256,7 @@ describe('authorize, asked again', () => {
     expect(context.ended?.reason).toBe('forbidden')
   })
 
-  it('is asked once of what the session is, however often somebody looks before it has answered', async () => {
+  it('is asked once of what the session is, however often it is read before it has answered', async () => {
     const { context, gates, becomes } = await startAsking()
     await becomes({ role: 'guest' })
     for (let looks = 0; looks < 5; looks += 1) await becomes({ role: 'guest' })

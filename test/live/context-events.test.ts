@@ -36,7 +36,7 @@ function hears(emitter: EventEmitter, event: string | symbol, act: () => unknown
   return listener.mock.calls.length
 }
 
-describe('a context that nobody listens to', () => {
+describe('a context without listeners', () => {
   it.each(questions)('answers %s as every EventEmitter does', async (_name, ask) => {
     expect(ask(await bound())).toEqual(ask(new EventEmitter()))
   })

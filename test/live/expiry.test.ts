@@ -98,7 +98,7 @@ describe('the time to look at a session', () => {
     expect(context.ended?.reason).toBe('expired')
   })
 
-  it('comes once for a touch that nobody could hear, and then with the new expiry', async () => {
+  it('comes once for a touch that was not heard, and then with the new expiry', async () => {
     const pass = stopClocks()
     const data = new Map<string, { json: string; expiresAt: number }>()
     const { store, bind } = startBridge({ store: new TtlStore(data), revalidateMs: 30_000 })
@@ -245,7 +245,7 @@ describe('all timers together', () => {
 })
 
 describe('an expiry that passes between a read and its use', () => {
-  it('ends nobody whom the store then still has', async () => {
+  it('ends no session that the store then still has', async () => {
     vi.useFakeTimers({ toFake: ['Date'] })
     atEnd(() => vi.useRealTimers())
     const live = new ByHandLiveStore()
@@ -322,7 +322,7 @@ describe('an expiry that passes between a read and its use', () => {
   })
 
   /* The write knew nothing of a touch, and what it brought back was taken for an expiry that has passed. */
-  it('while an update() is on its way ends nobody before the store was asked', async () => {
+  it('while an update() is on its way ends no socket before the store was asked', async () => {
     const pass = stopClocks()
     const live = new ByHandLiveStore()
     const { bind } = startBridge({ live, revalidateMs: 1_000_000 })

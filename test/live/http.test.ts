@@ -59,7 +59,7 @@ describe('an HTTP request that changes the session', () => {
 })
 
 describe('a logout by HTTP', () => {
-  it('closes every tab with 4401, and lets nobody in again', async () => {
+  it('closes every tab with 4401, and lets no client in again', async () => {
     const app = await startApp()
     const cookie = await app.login('ada')
     const tabs = [await connect(app, cookie), await connect(app, cookie), await connect(app, cookie)]

@@ -91,7 +91,7 @@ describe('keepAlive', () => {
     expect(touch).toHaveBeenCalledTimes(2)
   })
 
-  it("'messages' revives nobody: a message of a session that is gone ends its sockets", async () => {
+  it("'messages' revives no session: a message of a session that is gone ends its sockets", async () => {
     const { store, bind } = start('messages')
     store.set('id', record({}, 60_000))
     const { connection, context } = await bind('id')
@@ -180,7 +180,7 @@ describe('keepAlive', () => {
     expect(live.gets.map(({ sessionID }) => sessionID)).toEqual(checked)
   })
 
-  it('says in a fault that touches fail, once a minute for all sessions, and ends nobody', async () => {
+  it('says in a fault that touches fail, once a minute for all sessions, and ends no socket', async () => {
     const { store, bind, touch, faults } = start('messages')
     touch.mockImplementation((_id, _session, callback) => (callback as (error: Error) => void)(new Error('down')))
     const bound: Bound[] = []

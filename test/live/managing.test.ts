@@ -94,7 +94,7 @@ describe('disconnect()', () => {
     expect(bound.connection.closings).toEqual([{ code: 4000, reason: 'disconnected' }])
   })
 
-  it('is 0 for an unknown session, a second time, and when nobody is meant', async () => {
+  it('is 0 for an unknown session, a second time, and when no connection is meant', async () => {
     const { app, ada } = await startThree()
     expect(app.bridge.disconnect('unknown')).toBe(0)
     expect(app.bridge.disconnect(() => false)).toBe(0)
@@ -144,7 +144,7 @@ describe('disconnect()', () => {
     expect(connection.closings).toEqual([{ code: 1008, reason: longest }])
   })
 
-  it('throws a TypeError for an option that it does not know, and closes nobody', async () => {
+  it('throws a TypeError for an option that it does not know, and closes no socket', async () => {
     const { bridge, store, bind } = startBridge()
     store.set('id', record())
     const { connection } = await bind('id')
@@ -173,7 +173,7 @@ describe('disconnect()', () => {
     },
   )
 
-  it('closes nobody where the function throws', async () => {
+  it('closes no socket where the function throws', async () => {
     const { bridge, store, bind } = startBridge()
     store.set('id', record())
     await bind('id')
@@ -214,7 +214,7 @@ describe('stats()', () => {
 })
 
 describe('check()', () => {
-  it('finds what nobody has reported, of one session or of all', async () => {
+  it('finds what was not reported, of one session or of all', async () => {
     const live = new ByHandLiveStore()
     const { bridge, bind } = startBridge({ live })
     const contexts: SessionContext[] = []
@@ -243,7 +243,7 @@ describe('check()', () => {
     }).toThrow(expect.objectContaining({ name: 'TypeError', message: 'A session ID is a string.' }))
   })
 
-  it('ends nothing by itself, and asks nobody about a session without sockets', async () => {
+  it('ends nothing by itself, and asks no function about a session without sockets', async () => {
     const { bridge, store, bind } = startBridge()
     store.set('id', record())
     const { context } = await bind('id')

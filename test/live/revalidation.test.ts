@@ -101,7 +101,7 @@ describe('revalidation', () => {
     expect(bound.every(({ context }, index) => (context.ended === undefined) === (index % 2 === 1))).toBe(true)
   })
 
-  it('asks nobody when there are no sockets', async () => {
+  it('asks no store when there are no sockets', async () => {
     const { bound, asked, pass } = await startMany(5)
     for (const { connection } of bound) connection.disappear()
     // The deadlines of the store calls are past by then.

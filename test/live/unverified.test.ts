@@ -43,7 +43,7 @@ describe('a store that is away', () => {
   }
 
   describe.each(failures)('and %s', (_what, fail) => {
-    it('ends nobody when it is back within unverifiedMs', async () => {
+    it('ends no socket when it is back within unverifiedMs', async () => {
       const { bridge, context, connection, goesAway, comesBack, faults } = await startWith(fail)
       for (let outage = 0; outage < 3; outage += 1) {
         goesAway()
@@ -242,7 +242,7 @@ describe('a store that is away', () => {
     expect(connection.closings).toEqual([{ code: 1013, reason: 'unverified' }])
   })
 
-  it('ends everybody with 1013 when it stays disconnected', async () => {
+  it('ends every socket with 1013 when it stays disconnected', async () => {
     const { store, context } = await startWith(failures[0]![1])
     store.emit('disconnect')
     await pass(100_000)

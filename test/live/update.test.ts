@@ -77,7 +77,7 @@ describe('update()', () => {
     expect(Object.isFrozen(session)).toBe(true)
   })
 
-  it('calls its function again where somebody has written since, with what that wrote', async () => {
+  it('calls its function again where there was a write since, with what that wrote', async () => {
     const { store, hold } = gatedStore(startBridge().store)
     const { bridge } = startBridge({ store })
     store.set('id', record({ user: 'ada', views: 1 }))
@@ -175,7 +175,7 @@ describe('update()', () => {
     expect(await context.update(spend)).toMatchObject({ views: 90 })
   })
 
-  it('ends nobody where its function throws a SessionEndedError of its own', async () => {
+  it('ends no socket where its function throws a SessionEndedError of its own', async () => {
     const { store, bind } = startBridge()
     store.set('id', record())
     const { context } = await bind('id')
@@ -369,7 +369,7 @@ describe('update()', () => {
   })
 
   /* The later write was read between the write and its answer, which then put the older one in its place until revalidation. */
-  it('looks again where somebody has written after it, and has been read before it was answered', async () => {
+  it('looks again where another write came after it, and has been read before it was answered', async () => {
     const live = new ByHandLiveStore()
     const { bind } = startBridge({ live })
     const before = stored(record({ role: 'member' }))
@@ -444,7 +444,7 @@ describe('refresh()', () => {
     expect(context.ended?.reason).toBe('destroyed')
   })
 
-  it('rejects with StoreUnavailableError when the store cannot be read, and ends nobody', async () => {
+  it('rejects with StoreUnavailableError when the store cannot be read, and ends no socket', async () => {
     const { store, bind } = startBridge()
     store.set('id', record())
     const { context } = await bind('id')
@@ -473,7 +473,7 @@ describe('destroy()', () => {
     ['of a context', (_bridge, context) => context.destroy()],
     ['by ID', (bridge) => bridge.destroy('id')],
   ])(
-    '%s ends the sockets when the store has done it, and rejects and ends nobody when it has not',
+    '%s ends the sockets when the store has done it, and rejects and ends no socket when it has not',
     async (_what, call) => {
       const live = new ByHandLiveStore()
       const { bridge, bind } = startBridge({ live })

@@ -52,7 +52,7 @@ describe('users', () => {
     expect(bridge.disconnect({ user: 'ada' })).toBe(0)
   })
 
-  it('follow the session: it may become the session of another user, or of nobody', async () => {
+  it('follow the session: it may become the session of another user, or of none', async () => {
     const { bridge, bind, logIn } = await startWithUsers()
     await logIn('id', 'ada')
     const { context } = await bind('id')

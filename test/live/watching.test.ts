@@ -14,7 +14,7 @@ const throws: LiveStore['unwatch'] = () => {
   throw failed
 }
 
-describe('a LiveStore of somebody else’s', () => {
+describe('a LiveStore of an app’s own', () => {
   it.each([
     ['watch', 'returns a promise that rejects', rejects],
     ['unwatch', 'returns a promise that rejects', rejects],

@@ -69,7 +69,7 @@ describe('postgresChannel', () => {
   })
 })
 
-describe('a payload that somebody else sends', () => {
+describe('a payload of another sender', () => {
   const [first, second, third] = payloadsOf('x'.repeat(20_000)) as [string, string, string]
 
   it.each([

@@ -71,7 +71,7 @@ describe('a client that reconnects', () => {
     expect(app.refusals).toMatchObject([{ reason: 'no-session' }])
   })
 
-  it('waits longer and longer, at random, where nobody is there', async () => {
+  it('waits longer and longer, at random, where no server is there', async () => {
     const { app, pauses, next, comeBackTo } = await startPage()
     comeBackTo(1)
     const tenth = new Promise<void>((resolve) => {

@@ -25,7 +25,7 @@ async function startTwoNodes() {
 }
 
 describe('signing a user out everywhere', () => {
-  it('ends all sessions of the user and their sockets, on every node, and nobody else', async () => {
+  it('ends all sessions of the user and their sockets, on every node, and no others', async () => {
     const { index, one, two, signInAt } = await startTwoNodes()
     const [phone, laptop, grace] = [
       await signInAt(one, 'Ada'),

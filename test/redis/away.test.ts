@@ -115,7 +115,7 @@ describe('Redis that hangs', () => {
 })
 
 describe('a connection that no longer leads anywhere', () => {
-  it('is noticed while nobody asks anything of it, and what changed meanwhile is found', async () => {
+  it('is noticed while it is not asked for anything, and what changed meanwhile is found', async () => {
     const server = await startRedisServer()
     const proxy = await startProxy(server.port)
     const app = await startOnRedis({ url: `redis://127.0.0.1:${proxy.port}`, live: { timeoutMs } })

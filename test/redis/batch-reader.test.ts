@@ -113,7 +113,7 @@ describe('the reader of batches', () => {
     expect(await read).toMatchObject({ raw: 'a' })
   })
 
-  it('keeps nobody waiting beyond the deadline, neither under way nor collecting', async () => {
+  it('keeps no caller waiting beyond the deadline, neither under way nor collecting', async () => {
     const { reader, asked, answer } = startReader(200)
     const expected = expect.objectContaining({ reason: expect.any(StoreUnavailableError) as unknown }) as unknown
     const first = reader.read('a', {})

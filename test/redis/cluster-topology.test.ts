@@ -98,7 +98,7 @@ describe('what is known of a Cluster', () => {
     expect(topology.ownerOf(0)).toBe('a:1')
   })
 
-  it('is what the client knows by now if nobody answers, but for what it does not know either', async () => {
+  it('is what the client knows by now if no node answers, but for what it does not know either', async () => {
     const { topology, client, refreshed } = startTopology()
     for (let slot = 0; slot < 8192; slot += 1) client[slot] = { master: { address: 'c:3' } }
     client[16_383] = undefined as never
@@ -140,7 +140,7 @@ describe('the answer of a node', () => {
     { from: 0, to: 1, master: { host, port: 7000 }, replicas: [{ host, port: 7001 }] },
   ]
 
-  it('leaves slots that nobody has with those who had them', () => {
+  it('leaves slots that no node has with those who had them', () => {
     const before = ownersOf([{ from: 5, to: 5, master: { host: 'x', port: 1 }, replicas: [] }], 'x:1', [])
     const after = ownersOf(ranges('y'), 'y:7000', before)
     expect([after[0], after[5], after[6]]).toEqual(['y:7000', 'x:1', undefined])

@@ -15,7 +15,7 @@ describe('the expiry of a session on Redis', () => {
     expect((await closed).code).toBe(4401)
   })
 
-  it('is heard of when somebody shortens it by hand', async () => {
+  it('is heard of when it is shortened by hand', async () => {
     const app = await startOnRedis()
     await app.put('id', { user: 'ada' })
     const { ended, changes } = await app.connect('id')

@@ -156,7 +156,7 @@ describe('attachSocketIO', () => {
     expect(io.engine.clientsCount).toBe(0)
   })
 
-  it('lets nobody into a namespace who came by an engine that it has never seen', async () => {
+  it('lets no client into a namespace that came by an engine that it has never seen', async () => {
     const app = await startApp()
     const io = new Server(app.server, { path: '/first' })
     const { engine } = io

@@ -188,7 +188,7 @@ describe('a refusal', () => {
     expect(conns.map((conn) => [conn.readyState, conn.listenerCount('data')])).toEqual([['open', 1]])
   })
 
-  it('is for a client that left while the session was loaded, whose reset hurts nobody', async () => {
+  it('is for a client that left while the session was loaded, whose reset does no harm', async () => {
     const gated = gatedStore(new MemoryStore())
     const app = await startIo({ store: gated.store })
     const cookie = await app.login('ada')
@@ -220,7 +220,7 @@ describe("the user's own allowRequest", () => {
     expect(app.bridge.stats().sockets).toBe(1)
   })
 
-  it('may take its time, in which a reset hurts nobody', async () => {
+  it('may take its time, in which a reset does no harm', async () => {
     const { gate, allowRequest } = slow()
     const app = await startIo({}, { allowRequest })
     const cookie = await app.login('ada')
@@ -422,7 +422,7 @@ describe('the cookie', () => {
     await until(() => touch.mock.calls.length > 0)
   })
 
-  it('is renewed with rolling on the 101, beside one that somebody else sets', async () => {
+  it('is renewed with rolling on the 101, beside one that the app sets', async () => {
     const app = await startIo({ session: { rolling: true, cookie: { maxAge: 60_000 } } })
     const cookie = await app.login('ada')
     app.io.engine.prependListener('initial_headers', (headers: Record<string, string>) => {

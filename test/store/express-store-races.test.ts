@@ -94,7 +94,7 @@ describe('a touch of what a handshake has just read', () => {
     expect(touch.mock.calls[0]?.[1]).toMatchObject({ role: 'guest' })
   })
 
-  it('brings nobody back who was logged out since, in a store whose touch writes back what it is given', async () => {
+  it('brings no session back that was logged out since, in a store whose touch writes back what it is given', async () => {
     for (const isUnderWay of [true, false]) {
       const { store, live } = watchedOn(withoutTouch(new DocumentStore()))
       store.data.set('id', record({}, 60_000))

@@ -60,7 +60,7 @@ describe('the clock of a test bridge', () => {
     expect(clock.now()).toBe(before)
   })
 
-  it('moves by as much as it is turned, and leaves the time of everybody else alone', async () => {
+  it('moves by as much as it is turned, and leaves the time of all others alone', async () => {
     const { clock } = await startTestBridge()
     const [before, systemBefore] = [clock.now(), Date.now()]
     await clock.advance(dayMs)

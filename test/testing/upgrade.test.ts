@@ -238,7 +238,7 @@ describe('closing a test bridge', () => {
     expect((await upgraded).refusal).toMatchObject({ reason: 'shutting-down', status: 503 })
   })
 
-  it('leaves nobody waiting who comes too late', async () => {
+  it('leaves no caller waiting who comes too late', async () => {
     const { cookie, upgrade, close } = await startTestBridge()
     const closing = close()
     await expect(upgrade(cookie())).rejects.toThrow('closed')

@@ -66,7 +66,7 @@ describe("with anonymous: 'accept', a client", () => {
     expect(app.refusals).toEqual([])
   })
 
-  it('who has a session is somebody as ever, and has to be authorized', async () => {
+  it('who has a session is a user as ever, and has to be authorized', async () => {
     const app = await startApp({ bridge: { ...anonymous, authorize: ({ role }) => role === 'admin' } })
     const { rest, request } = await connectAs(app, { cookie: await app.login('ada', 'admin') })
     expect(rest).toMatchObject([{ session: { user: 'ada' } }])
@@ -88,7 +88,7 @@ describe("with anonymous: 'accept', a client", () => {
     expect((await refused(app.wsUrl, { origin: 'https://evil.test' })).status).toBe(403)
   })
 
-  it('whose session cannot be read is refused, not taken for nobody', async () => {
+  it('whose session cannot be read is refused, not taken for anonymous', async () => {
     const app = await startApp({ bridge: anonymous })
     const cookie = await app.login('ada')
     app.store.emit('disconnect')

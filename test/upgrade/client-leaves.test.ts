@@ -57,7 +57,7 @@ describe.each(awaits)('a client that leaves during the handshake, at %s', (where
     await expectNothingLeft(held)
   })
 
-  it('never becomes a WebSocket when it closes its side behind bytes that nobody has read', async () => {
+  it('never becomes a WebSocket when it closes its side behind unread bytes', async () => {
     const held = await holdHandshake(where)
     held.client.socket.end('unread')
     await hasFin(held.socket)
@@ -69,7 +69,7 @@ describe.each(awaits)('a client that leaves during the handshake, at %s', (where
     await expectNothingLeft(held)
   })
 
-  it('never becomes a WebSocket when it resets the connection behind bytes that nobody has read', async () => {
+  it('never becomes a WebSocket when it resets the connection behind unread bytes', async () => {
     const held = await holdHandshake(where)
     const refusal = nextRefusal(held.app.bridge)
     held.client.socket.write('unread', () => held.client.socket.resetAndDestroy())

@@ -98,7 +98,7 @@ describe('a connection listener that throws', () => {
   })
 })
 
-describe('a socket to which nobody listens', () => {
+describe('a socket without listeners', () => {
   it('closes on a bad frame, and nothing crashes', async () => {
     const app = await startApp()
     const cookie = await app.login('ada')

@@ -131,7 +131,7 @@ describe('handleUpgrade in a listener of the user’s own', () => {
     expect(app.bridge.stats()).toMatchObject({ accepted: 1, faults: 0, pending: 0 })
   })
 
-  it('answers a target that nobody can read once, also beside a mount that takes every path', async () => {
+  it('answers a target that cannot be read once, also beside a mount that takes every path', async () => {
     const app = await startApp({ mount: {} })
     app.server.prependListener('upgrade', (request, socket, head) => {
       app.bridge.handleUpgrade(app.wss, request, socket, head)

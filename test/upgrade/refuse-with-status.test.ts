@@ -98,7 +98,7 @@ describe('the answer to a refused upgrade', () => {
     expect(new Set(answers).size).toBe(1)
   })
 
-  it('arrives whole, and without a reset behind it, when the client has sent a great deal that nobody read', async () => {
+  it('arrives whole, and without a reset behind it, when the client has sent a great deal that was not read', async () => {
     const { store, hold } = gatedStore(new MemoryStore())
     const app = await startApp({ store })
     const gate = hold('get')

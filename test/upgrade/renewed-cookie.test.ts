@@ -250,7 +250,7 @@ describe('no cookie', () => {
     expect(get).toHaveBeenCalledOnce()
   })
 
-  it('comes to somebody anonymous', async () => {
+  it('comes to an anonymous client', async () => {
     const app = await startApp({ ...rolling, bridge: { anonymous: 'accept' } })
     expect(await cookiesFor(app, { cookie: app.bridge.signedCookie('unknown') })).toEqual([])
   })

@@ -168,7 +168,7 @@ describe('a session() middleware on the same request', () => {
     expect(request.sessionStore).toBe(before.sessionStore)
   })
 
-  it('leaves a session alone that nobody has read yet', async () => {
+  it('leaves a session alone that was not read yet', async () => {
     const app = await startApp()
     const { request, context } = await connect(app)
     const next = vi.fn()
@@ -310,7 +310,7 @@ describe('after a logout', () => {
     expect(await answerTo((callback) => app.store.length!(callback))).toEqual({ error: null, value: 0 })
   })
 
-  it('of which nobody told the bridge, save() finds out for itself, and ends the socket', async () => {
+  it('of which the bridge was not told, save() finds out for itself, and ends the socket', async () => {
     const app = await startApp()
     const { client, request, context } = await connect(app)
     const sessions = Reflect.get(app.store, 'sessions') as Record<string, string>

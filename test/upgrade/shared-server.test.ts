@@ -69,7 +69,7 @@ describe('two bridges on one server', () => {
   })
 })
 
-describe('an upgrade listener of somebody else', () => {
+describe('an upgrade listener of another library', () => {
   it('keeps its path', async () => {
     const app = await startApp()
     const cookie = await app.login('ada')
@@ -139,7 +139,7 @@ const answersAll: UpgradeListener = (_request, socket) => {
   socket.write('HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\nfirst ')
 }
 
-describe('an upgrade that nobody claims beside another listener', () => {
+describe('an unclaimed upgrade beside another listener', () => {
   it('is answered 404 at the deadline, and told of', async () => {
     const { app } = await startBeside(silent)
     const answer = await rawRequest(app.port, upgradeRequest({ path: '/nowhere' })).received()

@@ -80,7 +80,7 @@ describe('two bridges, three mounts and a foreign listener on one server', () =>
     expect(await headOf('/admin', admin)).not.toMatch(/^Set-Cookie: /m)
   })
 
-  it('leave a path that none of them has to whoever else listens, and answer 404 once nobody does', async () => {
+  it('leave a path that none of them has to whoever else listens, and answer 404 once no one is left', async () => {
     const { app, at } = await startThree()
     const remove = addForeign(app)
     let heard!: () => void

@@ -45,7 +45,7 @@ describe('what the ws server has to say', () => {
     expect(connected).not.toHaveBeenCalled()
   })
 
-  it('is asked last: a verifyClient sees nobody whom the bridge refuses', async () => {
+  it('is asked last: a verifyClient sees no client that the bridge refuses', async () => {
     const verifyClient = vi.fn(() => true)
     const { cookie, url } = await startWith({ verifyClient })
     await refused(url)
@@ -95,7 +95,7 @@ describe('what the ws server has to say', () => {
     expect(app.bridge.stats().pending).toBe(0)
   })
 
-  it('is 400 for an extension offer that nobody can read, and the place is given back', async () => {
+  it('is 400 for an extension offer that cannot be read, and the place is given back', async () => {
     const { app, cookie } = await startWith({ perMessageDeflate: true })
     const headers = { 'Sec-WebSocket-Extensions': 'permessage-deflate; =' }
     const answer = await rawRequest(app.port, upgradeRequest({ path: '/own', cookie, headers })).received()

@@ -1,4 +1,4 @@
-// The whole page. In: a name. Out: what the server says over the socket, and how the socket ended.
+// The whole page: what the server says over the socket, and how the socket ended.
 /* global document, fetch, location, WebSocket */
 
 const form = document.querySelector('form')
