@@ -90,7 +90,7 @@ describe('express-ws behind the bridge', () => {
     await until(() => app.bridge.stats().sockets === 0)
   })
 
-  it('opens no socket past the bridge when the app calls listen() on the app', async () => {
+  it('opens no socket past the bridge when listen() is called on the app', async () => {
     const app = await startExpressWs()
     const past = app.app.listen(0, '127.0.0.1')
     atEnd(() => past.close())

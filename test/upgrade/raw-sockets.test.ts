@@ -136,7 +136,7 @@ describe.each(Object.entries(holders))('with %s,', (_holder, start) => {
     },
   )
 
-  it('a client that stays, and gets no answer, gets an answer within the deadline', async () => {
+  it('a client that stays, and that no listener answers, gets an answer within the deadline', async () => {
     const { arrived, client } = await holdUpgrade(start)
     await arrived
     expect(await client.received()).toMatch(/^HTTP\/1\.1 (?:404|503|400) |^$/)
