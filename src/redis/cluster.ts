@@ -37,7 +37,7 @@ export class Cluster implements Deployment {
   readonly #listener: DeploymentListener
   readonly #topology: ClusterTopology
   readonly #servers = new Map<string, Server>()
-  /** Where a node has sent on to for a slot that it owned by what was known: keys of it are announced there by now. */
+  /** Where a node has sent on to for a slot that it owned by what was known: keys of it are announced there and nowhere else. */
   readonly #sentOn = new Map<number, string>()
   /** Any node's client: all have the same settings but for their addresses. */
   #pattern: RedisClient | undefined
@@ -60,9 +60,11 @@ export class Cluster implements Deployment {
       ask: (address, send) => this.#serverAt(address).ask(send),
       onKnown: (moved, replicas) => {
         this.#retire(replicas)
-        for (const slot of moved) this.#sentOn.delete(slot)
-        // Their new owners know nothing of what was read elsewhere, and announce none of it.
-        if (moved.size > 0) listener.onMissed((key) => moved.has(slotOf(key)))
+        // The new owner of a slot knows nothing of what was read elsewhere. A move may also have been called off since: what
+        // had arrived by then stays where it is of no account. Neither is announced.
+        const unheard = new Set([...moved, ...this.#sentOn.keys()])
+        this.#sentOn.clear()
+        if (unheard.size > 0) listener.onMissed((key) => unheard.has(slotOf(key)))
       },
     })
   }

@@ -96,9 +96,11 @@ const scenes: Record<string, () => Promise<Scene>> = {
           const [slot] = await cluster.slotsOf(master)
           // A failover of the round before may have taken them all since, or may be going on: then the slot stays where it is.
           if (slot === undefined) return
-          await cluster
-            .moveSlot(slot, master, other, () => pause(below(100)))
-            .catch(() => cluster.leaveSlot(slot, master, other))
+          const halfway = async () => {
+            await pause(below(100))
+            if (below(3) === 0) throw new Error('The move is called off.')
+          }
+          await cluster.moveSlot(slot, master, other, halfway).catch(() => cluster.leaveSlot(slot, master, other))
         }
       },
     }

@@ -258,6 +258,29 @@ describe('slots that move', () => {
     await hears(app, socket, 'ada')
   })
 
+  it('are looked at again when the move is called off: what has arrived is lost, and what is written instead is heard', async () => {
+    const cluster = await startRedisCluster()
+    const { app, masters, idsOn } = await startApps(cluster, 1)
+    const [from, to] = masters as [ClusterNode, ClusterNode]
+    const [lost, replaced] = (await idsOn(from, 2)) as [string, string]
+    const sockets = await connected(app, [lost, replaced])
+    for (const [index, id] of [lost, replaced].entries()) {
+      const slot = await cluster.slotOfKey(app.keyOf(id))
+      const isOff = cluster.moveSlot(slot, from, to, async () => {
+        await hears(app, sockets[index]!, 'eve')
+        throw new Error('The move is called off.')
+      })
+      await expect(isOff).rejects.toThrow('called off')
+      await cluster.leaveSlot(slot, from, to)
+      // Redis announces neither: the session that was read is where it does not belong, and stays there.
+      if (id === replaced) await app.put(replaced, { user: 'bob' })
+    }
+    await expect.poll(() => sockets[0]!.context.ended?.reason, { timeout: 5_000 }).toBe('destroyed')
+    await expect.poll(() => sockets[1]!.context.session.user, { timeout: 5_000 }).toBe('bob')
+    await hears(app, sockets[1]!, 'ada')
+    expect(app.faults).toEqual([])
+  })
+
   it('are looked at again when the connection to where they are going is lost before they have arrived', async () => {
     const cluster = await startRedisCluster()
     const { app, masters, idsOn } = await startApps(cluster, 1, {})
