@@ -5,6 +5,8 @@ import { Backoff } from '../internal/backoff.js'
 
 const firstPauseMs = 100
 const longestPauseMs = 10_000
+/** By so much a timer may be early. */
+const earlyMs = 1
 
 /**
  * Exists from the first check that failed until one succeeds. Times are those of `clock.elapsed()`.
@@ -31,7 +33,7 @@ export class CheckFailure {
     return this.#readFailed
   }
 
-  /** A read failed. The next pause is longer than the last one. */
+  /** A read failed. */
   readHasFailed(now: number): void {
     this.#readFailed = true
     this.#retryLater(now)
@@ -41,9 +43,9 @@ export class CheckFailure {
     this.#readFailed = false
   }
 
-  /** `authorize` failed for a connection. Those that fail together share a pause. */
+  /** `authorize` failed for a connection. */
   authorizeHasFailed(now: number): void {
-    if (this.#retryAt <= now) this.#retryLater(now)
+    this.#retryLater(now)
   }
 
   /** True the first time: the fault is told once, not at each attempt. */
@@ -53,7 +55,12 @@ export class CheckFailure {
     return isFirst
   }
 
+  /*
+   * Attempts within a pause, which something that was heard has made, do not make it longer: or a store that comes and goes,
+   * and is heard of each time, would be left alone for long when it is back for good.
+   */
   #retryLater(now: number): void {
+    if (this.#retryAt - earlyMs > now) return
     this.#retryAt = now + this.#pauses.next()
   }
 }

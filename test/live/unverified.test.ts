@@ -186,6 +186,21 @@ describe('a store that is away', () => {
     expect(failing).toHaveBeenCalledTimes(2)
   })
 
+  it('is asked again soon, however often something was heard of it while it was away', async () => {
+    vi.spyOn(Math, 'random').mockReturnValue(1)
+    const { bridge, goesAway, comesBack, store, context } = await startWith(failures[0]![1])
+    goesAway()
+    for (let heard = 0; heard < 40; heard += 1) {
+      bridge.check('id')
+      await pass(50, 50)
+    }
+    store.data.delete('id')
+    comesBack()
+    // Not longer than it was away.
+    await pass(2_000)
+    expect(context.ended?.reason).toBe('destroyed')
+  })
+
   it('starts a new count for a socket that comes when it was back, though the one that was there has left', async () => {
     const { store, hold } = gatedStore(new TtlStore())
     const { get } = store
