@@ -148,7 +148,8 @@ describe.each(Object.keys(scenes))('chaos on %s', (name) => {
     })
 
     await expect.poll(() => http.isReady).toBe(true)
-    await put(ids[0]!)
+    // A Cluster may be finding itself again.
+    await expect.poll(() => put(ids[0]!), { timeout: 10_000 }).toBe('OK')
     await connectToEach(nodes, (node) => connect(node, ids[0]))
     /* Nothing is written any longer: a session that is wrong now stays wrong. */
     const differences = async () => {

@@ -129,8 +129,11 @@ function ready(child: ChildProcess): Promise<void> {
   })
 }
 
+/** What this process was given: a server that is yet to start does not hold its port. */
+const given = new Set<number>()
+
 /**
- * A port that is free at this moment. It is none of those that systems give to connections of their own (RFC 6335, section 6: from
+ * A port that is free at this moment, and given to no other caller here. It is none of those that systems give to connections of their own (RFC 6335, section 6: from
  * 49152 on; Linux: from 32768 on), or a client of another test could take it before the server is there.
  */
 export async function freePort(): Promise<number> {
@@ -144,6 +147,8 @@ export async function freePort(): Promise<number> {
     }
     server.close()
     await once(server, 'close')
+    if (given.has(port)) continue
+    given.add(port)
     return port
   }
 }
