@@ -26,6 +26,8 @@ export type Sender = Pick<Envelope, 'node' | 'signer'>
 export type MessageListener = (body: unknown, sender: Sender) => void
 
 const faultPauseMs = 60_000
+/** By so much the clocks of two processes may differ before it is worth a word, in ms. */
+const skewMs = 1_000
 /** A message that is too old says that others may be, too. Who repeats one causes no more work than this, in ms. */
 const oldPauseMs = 10_000
 
@@ -46,6 +48,9 @@ export class MessageBus {
   readonly #onGap = new Set<() => void>()
   #onHeard: (node: string) => void = () => undefined
   #sequence = 0
+  #hasListened = false
+  /** When listening began anew, in ms since the epoch. */
+  #resumedAt = -Infinity
   readonly #faults = new AtMostEvery(faultPauseMs)
   readonly #gapsByOld = new AtMostEvery(oldPauseMs)
   #isClosed = false
@@ -125,22 +130,33 @@ export class MessageBus {
     if (verdict === 'new') {
       this.#onHeard(envelope.node)
       this.#listeners.get(envelope.kind)?.(envelope.body, envelope)
-    } else this.#onStale(verdict)
+    } else if (verdict === 'again') this.#onRepeated(envelope)
+    else this.#onOld()
   }
 
-  #onStale(verdict: 'old' | 'again'): void {
+  #onRepeated({ at }: Envelope): void {
+    // Another server is listened to since, and passes on what it had yet to.
+    if (at <= this.#resumedAt + skewMs) return
+    this.fault(new Error('A message on the channel is dropped: it has been told before.'))
+  }
+
+  #onOld(): void {
     this.fault(
       new Error(
-        verdict === 'again'
-          ? 'A message on the channel is dropped: it has been told before.'
-          : 'A message on the channel is dropped: it is more than a minute old, or the clocks of two processes differ.',
+        'A message on the channel is dropped: it is more than a minute old, or the clocks of two processes differ.',
       ),
     )
     // This process, or another, has been stopped for a while: what it should have heard, it has missed.
-    if (verdict === 'old' && this.#gapsByOld.take()) this.#onGapOfChannel()
+    if (this.#gapsByOld.take()) this.#tellGap()
   }
 
   readonly #onGapOfChannel = (): void => {
+    if (this.#hasListened) this.#resumedAt = Date.now()
+    this.#hasListened = true
+    this.#tellGap()
+  }
+
+  #tellGap(): void {
     if (!this.#isClosed) for (const listener of this.#onGap) listener()
   }
 }

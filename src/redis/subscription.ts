@@ -20,9 +20,17 @@ export interface Subscription {
  */
 export async function listen(client: RedisClient, subscription: Subscription, deadlines: CallTimeouts): Promise<void> {
   const { name, onMessage, onGap, onRefused } = subscription
+  /** What comes in one piece with Redis' answer: after the gap, as everything that is heard since. */
+  let early: string[] | undefined = []
+  const onAnyMessage = (message: string): void => {
+    if (early === undefined) onMessage(message)
+    else early.push(message)
+  }
   try {
-    await deadlines.within(() => client.subscribe(name, onMessage))
+    await deadlines.within(() => client.subscribe(name, onAnyMessage))
     onGap()
+    for (const message of early) onMessage(message)
+    early = undefined
   } catch (error) {
     const { cause } = error as Error
     if (isErrorReply(cause) && cause.message.startsWith('NOPERM')) onRefused(cause)

@@ -245,5 +245,22 @@ describe('a hostile member of the channel', () => {
     for (const message of messages) hub.say(message)
     await two.everywhere.connections()
     expect(one.local.calls).toHaveLength(1)
+    expect(one.faults.map(({ message }) => message)).toEqual([
+      'A message on the channel is dropped: it has been told before.',
+    ])
+  })
+
+  it('takes it for no fault that what was told before a gap is told again after it', async () => {
+    const hub = createHub()
+    const one = started(hub, [connection('a', 'ada')])
+    const two = started(hub)
+    await two.everywhere.disconnect({ user: 'ada' })
+    const messages = [...hub.traffic]
+    // As on a Cluster, where another node is listened to from then on, which is late.
+    for (const { gap } of [one, two]) gap()
+    for (const message of messages) hub.say(message)
+    await two.everywhere.connections()
+    expect(one.local.calls).toHaveLength(1)
+    expect([...one.faults, ...two.faults]).toEqual([])
   })
 })
