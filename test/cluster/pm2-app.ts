@@ -1,6 +1,6 @@
 // an app as pm2 runs it: Express, its sessions in files, a bridge on `clusterChannel()`; and one channel more, by HTTP.
 import { once } from 'node:events'
-import { writeFileSync } from 'node:fs'
+import { renameSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
@@ -54,5 +54,8 @@ bridge.attach(server, new WebSocketServer({ noServer: true }), { path: '/ws' })
 server.listen({ port: 0, host: '127.0.0.1', exclusive: true })
 await once(server, 'listening')
 const { port } = server.address() as AddressInfo
-writeFileSync(join(FOLDER, `${name}-${NODE_APP_INSTANCE}.json`), JSON.stringify({ port, pid: process.pid }))
+// In one go, for whoever reads it meanwhile.
+const file = join(FOLDER, `${name}-${NODE_APP_INSTANCE}.json`)
+writeFileSync(`${file}.${process.pid}`, JSON.stringify({ port, pid: process.pid }))
+renameSync(`${file}.${process.pid}`, file)
 process.send?.('ready')

@@ -45,7 +45,7 @@ function workerOf(app: string, number: number) {
     call,
     heard,
     isUp: () => vi.waitUntil(() => existsSync(file), patient),
-    isOpen: (gaps = 1) => vi.waitUntil(async () => (await heard()).gaps >= gaps, patient),
+    isOpen: (gaps = 1) => vi.waitFor(async () => expect((await heard()).gaps).toBeGreaterThanOrEqual(gaps), patient),
     hears: (message: string) => expect.poll(async () => (await heard()).messages, patient).toContain(message),
     publish: async (body: string) => (await call('POST', '/publish', { body })).text(),
     connect: (cookie: string) => open(`ws://127.0.0.1:${place().port}/ws`, { cookie }),
@@ -116,10 +116,12 @@ describe('clusterChannel under pm2 in cluster mode', () => {
   })
 
   it('goes on with the workers of a reload', async () => {
-    const { pid } = first.place()
+    const before = web.map(({ place }) => place().pid)
     await pm2('reload', 'web')
-    await expect.poll(() => first.place().pid, patient).not.toBe(pid)
-    for (const worker of web) await worker.isOpen()
+    for (const [index, { place, isOpen }] of web.entries()) {
+      await expect.poll(() => place().pid, patient).not.toBe(before[index])
+      await isOpen()
+    }
     const cookie = await first.login('grace')
     const sockets = await Promise.all(web.map(({ connect }) => connect(cookie)))
     await third.call('POST', '/logout', { cookie })
