@@ -149,7 +149,7 @@ describe('the events of the bridge', () => {
     expect((await refused(app.wsUrl)).status).toBe(401)
     client.ws.close()
     await client.closed
-    await vi.waitUntil(() => app.faults.length === 1, { interval: 2 })
+    await vi.waitUntil(() => app.faults.length === 1, { interval: 2, timeout: 5_000 })
     expect(app.faults).toMatchObject([{ message: 'the listener is broken' }])
     expect(connected).toHaveBeenCalledOnce()
     expect(app.bridge.stats()).toMatchObject({ accepted: 1, sockets: 0, faults: 1, ended: { closed: 1 } })
@@ -168,7 +168,7 @@ describe('an async listener of the bridge', () => {
     })
     expect((await refused(app.wsUrl)).status).toBe(401)
     client.ws.close()
-    await vi.waitUntil(() => app.faults.length === 1, { interval: 2 })
+    await vi.waitUntil(() => app.faults.length === 1, { interval: 2, timeout: 5_000 })
     expect(app.faults).toMatchObject([{ message: 'the listener is broken' }])
   })
 
@@ -178,7 +178,7 @@ describe('an async listener of the bridge', () => {
     // eslint-disable-next-line @typescript-eslint/no-misused-promises -- an async listener is what is tested
     app.bridge.on('fault', () => Promise.reject(new TypeError('the listener is broken')))
     expect((await refused(app.wsUrl, { cookie: await app.login('ada') })).status).toBe(500)
-    await vi.waitUntil(() => warn.mock.calls.length === 1, { interval: 2 })
+    await vi.waitUntil(() => warn.mock.calls.length === 1, { interval: 2, timeout: 5_000 })
     expect(String(warn.mock.calls[0]?.[0])).toContain('event-listener, TypeError')
     expect(app.faults).toMatchObject([{ message: 'no answer' }])
   })

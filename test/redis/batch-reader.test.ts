@@ -30,7 +30,7 @@ function startReader(timeoutMs = 60_000) {
     reader.close()
   })
   const answer = async (error?: Error) => {
-    await vi.waitUntil(() => answers.length > 0)
+    await vi.waitUntil(() => answers.length > 0, { timeout: 5_000 })
     answers.shift()!(error)
   }
   return { reader, asked, timed, answer }
@@ -40,7 +40,7 @@ describe('the reader of batches', () => {
   it('has one batch under way, while the next one collects', async () => {
     const { reader, asked, answer } = startReader()
     const first = [reader.read('a', {}), reader.read('b', {})]
-    await vi.waitUntil(() => asked.length > 0)
+    await vi.waitUntil(() => asked.length > 0, { timeout: 5_000 })
     const second = [reader.read('c', {}), reader.read('d', {})]
     await Promise.resolve()
     expect(asked).toEqual([['a', 'b']])
@@ -65,7 +65,7 @@ describe('the reader of batches', () => {
     const { reader, asked, answer } = startReader()
     const early = reader.read('a', {})
     const along = reader.read('a', { withExpiry: true })
-    await vi.waitUntil(() => asked.length > 0)
+    await vi.waitUntil(() => asked.length > 0, { timeout: 5_000 })
     const late = reader.read('a', {})
     await answer()
     expect(await early).toBe(await along)
@@ -95,7 +95,7 @@ describe('the reader of batches', () => {
   it('reads again on the next connection what a lost one has not answered', async () => {
     const { reader, asked, answer } = startReader()
     const first = reader.read('a', { withExpiry: true })
-    await vi.waitUntil(() => asked.length > 0)
+    await vi.waitUntil(() => asked.length > 0, { timeout: 5_000 })
     const second = reader.read('a', {})
     await answer(new ConnectionLostError())
     await answer()
@@ -118,7 +118,7 @@ describe('the reader of batches', () => {
     const expected = expect.objectContaining({ reason: expect.any(StoreUnavailableError) as unknown }) as unknown
     const first = reader.read('a', {})
     first.catch(() => undefined)
-    await vi.waitUntil(() => asked.length > 0)
+    await vi.waitUntil(() => asked.length > 0, { timeout: 5_000 })
     expect(await Promise.allSettled([first, reader.read('b', {})])).toEqual([expected, expected])
     const after = reader.read('c', {})
     await answer()

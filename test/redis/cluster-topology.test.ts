@@ -48,7 +48,7 @@ function startTopology() {
   const refreshed = async (address?: string) => {
     const before = known.mock.calls.length
     topology.refresh(address)
-    await vi.waitUntil(() => known.mock.calls.length > before)
+    await vi.waitUntil(() => known.mock.calls.length > before, { timeout: 5_000 })
     return known.mock.lastCall!
   }
   return { topology, nodes, client, asked, known, refreshed }
@@ -92,7 +92,7 @@ describe('what is known of a Cluster', () => {
     const { topology, nodes, asked, known } = startTopology()
     for (const address of ['a:1', 'b:2']) nodes.set(address, { owns: [[0, 16_383, 'c:3']], state: 'fail' })
     topology.refresh()
-    await vi.waitUntil(() => asked.length === 2)
+    await vi.waitUntil(() => asked.length === 2, { timeout: 5_000 })
     await new Promise(setImmediate)
     expect(known).not.toHaveBeenCalled()
     expect(topology.ownerOf(0)).toBe('a:1')
@@ -117,7 +117,7 @@ describe('what is known of a Cluster', () => {
     // The slots move after this answer was given, and before it arrives.
     nodes.set('a:1', { owns: [[0, 16_383, 'c:3']] })
     answer({ owns: [[0, 16_383, 'b:2']] })
-    await vi.waitUntil(() => known.mock.calls.length === 2)
+    await vi.waitUntil(() => known.mock.calls.length === 2, { timeout: 5_000 })
     expect(topology.ownerOf(0)).toBe('c:3')
     await new Promise(setImmediate)
     expect(asked).toEqual(['b:2', 'a:1'])

@@ -121,7 +121,7 @@ describe('an anonymous socket', () => {
     expect([...app.bridge.connections()]).toHaveLength(1)
     client.ws.close()
     await client.closed
-    await vi.waitUntil(() => app.bridge.stats().sockets === 1, { interval: 2 })
+    await vi.waitUntil(() => app.bridge.stats().sockets === 1, { interval: 2, timeout: 5_000 })
   })
 
   it('takes no place of a session', async () => {
@@ -179,7 +179,7 @@ describe('an anonymous socket', () => {
     await client.receivedUntil('\x88\x0e\x03\xf3disconnected')
     client.socket.end(textFrame('later still'))
     expect(app.faults).toMatchObject([{ message: 'the listener is broken' }])
-    await vi.waitUntil(() => app.bridge.stats().sockets === 0, { interval: 2 })
+    await vi.waitUntil(() => app.bridge.stats().sockets === 0, { interval: 2, timeout: 5_000 })
     expect(message).not.toHaveBeenCalled()
   })
 
@@ -202,7 +202,7 @@ describe('an anonymous socket', () => {
     } finally {
       vi.useRealTimers()
     }
-    await vi.waitUntil(() => app.bridge.stats().sockets === 0, { interval: 2 })
+    await vi.waitUntil(() => app.bridge.stats().sockets === 0, { interval: 2, timeout: 5_000 })
   })
 
   it('survives a bad frame: it closes, and nothing crashes', async () => {

@@ -49,7 +49,7 @@ describe("'connection'", () => {
     expect(app.wss.clients.size).toBe(1)
     client.ws.close()
     await once(app.bridge, 'end')
-    await vi.waitUntil(() => app.wss.clients.size === 0, { interval: 2 })
+    await vi.waitUntil(() => app.wss.clients.size === 0, { interval: 2, timeout: 5_000 })
   })
 
   it('finds no context for a socket that the bridge does not know', async () => {
@@ -93,7 +93,7 @@ describe('a connection listener that throws', () => {
     await closed
     await client.receivedUntil('disconnected')
     client.socket.end()
-    await vi.waitUntil(() => app.wss.clients.size === 0, { interval: 2 })
+    await vi.waitUntil(() => app.wss.clients.size === 0, { interval: 2, timeout: 5_000 })
     expect(message).not.toHaveBeenCalled()
   })
 })

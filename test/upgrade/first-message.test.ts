@@ -38,7 +38,7 @@ describe.each(awaits)('the first messages of a client whose handshake takes its 
     const [socket] = await connection
     await gate.arrived
     client.socket.write(frames.slice(3, 14), 'latin1')
-    await vi.waitUntil(() => socket.readableLength === 11, { interval: 2 })
+    await vi.waitUntil(() => socket.readableLength === 11, { interval: 2, timeout: 5_000 })
     gate.open()
     client.socket.write(frames.slice(14), 'latin1')
     expect(await messages).toEqual(['first', 'second'])

@@ -124,7 +124,7 @@ describe('a server with handshakes under way', () => {
     const { store } = app
     vi.spyOn(store, 'get').mockReturnValue(undefined)
     const others = [rawRequest(app.port, upgradeRequest({ cookie })), rawRequest(app.port, upgradeRequest({ cookie }))]
-    await vi.waitUntil(() => app.bridge.stats().pending === 3, { interval: 2 })
+    await vi.waitUntil(() => app.bridge.stats().pending === 3, { interval: 2, timeout: 5_000 })
 
     const serverClosed = once(app.server, 'close')
     app.server.close()

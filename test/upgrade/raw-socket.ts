@@ -5,7 +5,7 @@ import { vi } from 'vitest'
 
 /** Resolves when the server has the client's FIN, be it read or behind unread bytes, where no event tells. */
 export async function hasFin(socket: Socket & { _readableState?: { ended: boolean } }): Promise<void> {
-  await vi.waitUntil(() => socket.destroyed || socket._readableState?.ended === true, { interval: 2 })
+  await vi.waitUntil(() => socket.destroyed || socket._readableState?.ended === true, { interval: 2, timeout: 5_000 })
 }
 
 /** Resolves with the socket's 'close'. `once()` from node:events would listen for 'error' too, and so do the work of the bridge. */

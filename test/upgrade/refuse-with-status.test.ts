@@ -110,7 +110,7 @@ describe('the answer to a refused upgrade', () => {
     const closed = closing(socket)
     await gate.arrived
     client.socket.end(Buffer.alloc(1_000_000))
-    await vi.waitUntil(() => socket.readableLength >= socket.readableHighWaterMark, { interval: 2 })
+    await vi.waitUntil(() => socket.readableLength >= socket.readableHighWaterMark, { interval: 2, timeout: 5_000 })
     // The clock stands still: nothing but the client's FIN, behind all the rest, closes the connection.
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
     atEnd(() => vi.useRealTimers())

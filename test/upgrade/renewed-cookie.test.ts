@@ -72,7 +72,7 @@ describe('with rolling, a 101', () => {
     const before = Date.now()
     const [renewed = ''] = await cookiesFor(app, { cookie })
     expect(expiryIn(renewed)).toBeGreaterThan(before + 3_590_000)
-    await vi.waitUntil(() => touch.mock.calls.length > 0, { interval: 2 })
+    await vi.waitUntil(() => touch.mock.calls.length > 0, { interval: 2, timeout: 5_000 })
     expect(touch).toHaveBeenCalledOnce()
     const record = (await recordOf(app, 'id')) as { cookie: { expires: string } }
     expect(Date.parse(record.cookie.expires)).toBeGreaterThan(before + 3_590_000)

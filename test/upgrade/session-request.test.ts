@@ -363,7 +363,7 @@ describe('the other methods of request.session', () => {
     expect(request.session.touch()).toBe(request.session)
     expect(request.session.cookie.maxAge).toBeGreaterThan(50_000)
     const before = Date.parse(context.session.cookie.expires!)
-    await vi.waitUntil(() => Date.now() > before - 60_000 + 5, { interval: 2 })
+    await vi.waitUntil(() => Date.now() > before - 60_000 + 5, { interval: 2, timeout: 5_000 })
     await answerTo((callback) => request.session.save(callback))
     expect(Date.parse(context.session.cookie.expires!)).toBeGreaterThan(before)
   })
