@@ -47,8 +47,9 @@ export default defineConfig({
           name: 'fast',
           include: ['test/**/*.test.ts'],
           exclude: [...slow, 'test/matrix/**'],
-          testTimeout: 10_000,
-          hookTimeout: 10_000,
+          // Longer than any wait in a test, so that this one says what it has waited for.
+          testTimeout: 30_000,
+          hookTimeout: 30_000,
         },
       },
       {
