@@ -65,7 +65,7 @@ async function startReplay() {
 }
 
 describe('the express-session middleware, replayed on the upgrade', () => {
-  it('gives a forged cookie a fresh session, so that asking whether there is one refuses nobody', async () => {
+  it('gives a forged cookie a fresh session, so that asking whether there is one refuses no client', async () => {
     const { connected } = await startReplay()
     const { request } = await connected(forged)
     expect(request.session).toBeTruthy()

@@ -76,7 +76,7 @@ describe("the demo's room", () => {
     }
   })
 
-  it('tells who is left when somebody logs out', async () => {
+  it('tells who is left when a user logs out', async () => {
     const { cookie, enter, end } = await startDemo()
     const grace = cookie({ user: 'Grace' })
     const [ada, leaving] = [await enter(cookie({ user: 'Ada' })), await enter(grace)]
@@ -87,7 +87,7 @@ describe("the demo's room", () => {
     expect(people).toMatchObject([{ user: 'Ada', tabs: 1 }])
   })
 
-  it('lets in nobody without a name', async () => {
+  it('lets no user in without a name', async () => {
     const { cookie, enter } = await startDemo()
     expect((await enter(cookie())).refusal?.reason).toBe('forbidden')
   })

@@ -113,7 +113,7 @@ describe('the channels', () => {
     }
   })
 
-  it('cost no message and no hash where nobody subscribes', async () => {
+  it('cost no message and no hash without a subscriber', async () => {
     const hashOf = vi.spyOn(hashing, 'hashOf')
     const publish = names.map((name) => vi.spyOn(channel(`ws-session-bridge:${name}`), 'publish'))
     const app = await startApp()

@@ -28,7 +28,7 @@ describe('the code in the README', () => {
     expect(existsSync(join(folder, 'everything.js'))).toBe(true)
   })
 
-  it('starts a server that lets in who has logged in, and nobody else', async () => {
+  it('starts a server that lets in users who have logged in, and no other client', async () => {
     const { url, wsUrl } = await runStart(join(folder, 'start.js'))
     const cookie = cookieOf(await fetch(`${url}/login/Ada`, { method: 'POST' }))
 

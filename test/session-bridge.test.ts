@@ -230,7 +230,7 @@ describe('a fault without a listener', () => {
     for (const warning of warnings) expect(warning).not.toContain('secret')
   })
 
-  it('becomes none where somebody listens, even if that listener throws: then the warning is about it', async () => {
+  it('becomes none where there is a listener, even if that listener throws: then the warning is about it', async () => {
     const { app, warn, fail } = await startFaulty()
     const listener = vi.fn()
     app.bridge.on('fault', listener)

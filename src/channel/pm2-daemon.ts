@@ -33,7 +33,7 @@ function pidIn(file: string): number | undefined {
   }
 }
 
-interface Waiting {
+interface PendingCall {
   readonly resolve: () => void
   readonly reject: (error: Error) => void
 }
@@ -42,7 +42,7 @@ interface Waiting {
 export class Pm2Daemon {
   readonly #socket: Socket
   readonly #opened: Promise<void>
-  readonly #waiting = new Map<string, Waiting>()
+  readonly #pending = new Map<string, PendingCall>()
   #count = 0
   #received = Buffer.alloc(0)
 
@@ -58,8 +58,8 @@ export class Pm2Daemon {
       this.#socket.on('close', () => {
         const error = lastError ?? new Error('The connection to pm2 is closed.')
         reject(error)
-        for (const waiting of this.#waiting.values()) waiting.reject(error)
-        this.#waiting.clear()
+        for (const call of this.#pending.values()) call.reject(error)
+        this.#pending.clear()
         onLost()
       })
     })
@@ -82,7 +82,7 @@ export class Pm2Daemon {
     const id = String(this.#count)
     const request = JSON.stringify({ type: 'call', method, args: [argument] })
     return new Promise((resolve, reject) => {
-      this.#waiting.set(id, { resolve, reject })
+      this.#pending.set(id, { resolve, reject })
       this.#socket.write(frameOf([`j:${request}`, `s:${id}`]))
     })
   }
@@ -105,10 +105,10 @@ export class Pm2Daemon {
   #settle(parts: readonly string[]): void {
     const [answer = '', id = ''] = parts.map((part) => part.slice(kindLength))
     const { error } = JSON.parse(answer) as { readonly error?: unknown }
-    const waiting = this.#waiting.get(id)
-    this.#waiting.delete(id)
-    if (error === undefined) waiting?.resolve()
-    else waiting?.reject(new Error(`pm2 refuses: ${JSON.stringify(error)}`))
+    const call = this.#pending.get(id)
+    this.#pending.delete(id)
+    if (error === undefined) call?.resolve()
+    else call?.reject(new Error(`pm2 refuses: ${JSON.stringify(error)}`))
   }
 }
 

@@ -92,7 +92,7 @@ export function describeChannel(name: string, start: () => Promise<ChannelFixtur
       await listening.heard('hello')
     })
 
-    it('is heard by nobody under another name', async () => {
+    it('is not heard under another name', async () => {
       const { connect, connectElsewhere } = await start()
       const [one, two, other] = await Promise.all([opened(connect()), opened(connect()), opened(connectElsewhere())])
       await one.channel.publish('hello')

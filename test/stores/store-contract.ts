@@ -112,7 +112,7 @@ export function describeStore(name: StoreName, traits: StoreTraits = {}): void {
       expect(context.session).toMatchObject({ views: 50 })
     })
 
-    it('brings nobody back whose logout races updates, touches and messages', async () => {
+    it('brings no session back whose logout races updates, touches and messages', async () => {
       const app = await start()
       for (let round = 0; round < 5; round += 1) {
         const cookie = await app.login('ada')
