@@ -65,7 +65,7 @@ describe("the demo's room", () => {
     expect(await nextOf(tab, 'session')).toMatchObject({ snapshot: { user: 'Ada Lovelace' } })
   })
 
-  it('tells everybody what one says, with the name that the session has', async () => {
+  it('tells every user what one says, with the name that the session has', async () => {
     const { cookie, enter, hash } = await startDemo()
     const ada = cookie({ user: 'Ada' })
     const tabs = [await enter(ada), await enter(ada), await enter(cookie({ user: 'Grace' }))]

@@ -85,7 +85,7 @@ describe('authenticate()', () => {
     ['no headers', {}],
     ['nothing', undefined],
     ['a Cookie header that is no string', { headers: { cookie: 5 } }],
-    ['Cookie headers that nobody joined', { headers: { cookie: ['connect.sid=s:id.a', 'connect.sid=s:id.b'] } }],
+    ['Cookie headers that were not joined', { headers: { cookie: ['connect.sid=s:id.a', 'connect.sid=s:id.b'] } }],
     ['no socket', { headers: { origin: 'http://app.test', host: 'app.test' } }],
   ])('never rejects, whatever it is given: %s', async (_what, request) => {
     const app = await startApp()

@@ -40,7 +40,7 @@ interface Story {
 
 const stories: Record<string, Story> = {
   'an upgrade of another version': { reason: 'bad-request', request: { headers: { 'Sec-WebSocket-Version': '8' } } },
-  'a path of nobody': { reason: 'not-found', request: { path: '/other' } },
+  'a path without a mount': { reason: 'not-found', request: { path: '/other' } },
   'a page of another origin': { reason: 'origin-denied', request: { headers: { Origin: 'http://evil.test' } } },
   'origins throws': { reason: 'authorize-failed', bridge: { origins: fail }, request: { headers: { Origin: 'null' } } },
   'a cookie of another name': { reason: 'no-cookie', request: { cookie: unsigned.replace('connect', 'other') } },

@@ -49,7 +49,7 @@ export function open({ port, index, socketIO = false }: OpenOptions): Promise<So
   })
 }
 
-/** A client's text frame. The mask is nought: it hides nothing from anybody here. */
+/** A client's text frame. The mask is nought: there is nothing to hide here. */
 export function frameOf(text: string): Buffer {
   const payload = Buffer.from(text)
   return Buffer.concat([Buffer.from([0x81, 0x80 | payload.length, 0, 0, 0, 0]), payload])

@@ -67,7 +67,7 @@ describe('announcements of changes', () => {
     await expect.poll(() => two.reports).toEqual(['a'])
     await destroy(one.store, 'b')
     await expect.poll(() => two.reports).toEqual(['a', 'b'])
-    await set(one.store, 'nobody watches it')
+    await set(one.store, 'not watched')
     await turns()
     expect(two.reports).toEqual(['a', 'b'])
     expect(one.reports).toEqual([])

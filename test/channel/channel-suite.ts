@@ -42,7 +42,7 @@ export async function opened(channel: Channel) {
 
 export function describeChannel(name: string, start: () => Promise<ChannelFixture> | ChannelFixture): void {
   describe(`${name}, as a Channel`, () => {
-    it('tells everybody who listens what one of them says, once', async () => {
+    it('tells every listener what one of them says, once', async () => {
       const { connect } = await start()
       const [one, two, three] = await Promise.all([opened(connect()), opened(connect()), opened(connect())])
       const said = Array.from({ length: 200 }, (_, index) => `message ${index}`)

@@ -106,7 +106,7 @@ describe('npm run demo:cluster', () => {
     expect(new Set(statuses)).toEqual(new Set(['101', '503']))
     await admin.locator('.chart', { hasText: 'refused' }).getByText('store-failed').waitFor()
     await admin.locator('#nodes li[data-state=open]', { hasText: 'node 2' }).waitFor()
-    // Nobody has lost a socket meanwhile.
+    // No user has lost a socket meanwhile.
     for (const tab of [admin, second, other]) {
       expect(await tab.locator('#events').getByText('Closed').count()).toBe(0)
     }

@@ -21,7 +21,7 @@ export async function startObservedDemo(options?: DemoOptions): Promise<Observed
   return { ...demo, wsUrl: `${demo.url.replace('http', 'ws')}/room`, refusals }
 }
 
-/** A browser's profile with nothing in it: its tabs share cookies, and nobody else does. */
+/** A browser's profile with nothing in it: its tabs share cookies, and no other profile does. */
 export async function newVisitor(browser: Browser, options?: Parameters<Browser['newContext']>[0]): Promise<Visitor> {
   const context = await browser.newContext(options)
   atEnd(() => context.close())

@@ -52,7 +52,7 @@ describe.each(places)('the demo, on $name,', ({ start }) => {
     await card('Ada').first().getByRole('button', { name: 'Sign out the user' }).click()
     for (const tab of [first, third]) await tab.getByText('Socket closed: 4401 destroyed').waitFor()
 
-    // Everybody else.
+    // All the others.
     await login(first, 'Ada')
     await login(third, 'Eve')
     await card('Eve').waitFor()

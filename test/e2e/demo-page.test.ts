@@ -113,7 +113,7 @@ describe('the page', () => {
   })
 })
 
-/** Presses a key until the focus is there, as often as somebody would who has patience. */
+/** Presses a key until the focus is there, as often as a patient user would. */
 async function press(page: Page, key: string, selector: string): Promise<void> {
   for (let presses = 0; presses < 60; presses += 1) {
     await page.keyboard.press(key)

@@ -26,19 +26,19 @@ describe('a socket of a browser', () => {
 
   it('is refused without a cookie', async () => {
     const demo = await startObservedDemo()
-    const nobody = await newVisitor(browser)
-    const page = await openTab(nobody, demo.url)
+    const stranger = await newVisitor(browser)
+    const page = await openTab(stranger, demo.url)
 
     expect(await socketFrom(page, demo.wsUrl)).toEqual(refusedSocket)
 
     expect(demo.refusals).toMatchObject([{ reason: 'no-cookie', cookie: undefined }])
-    expectOneFailedSocket(nobody)
+    expectOneFailedSocket(stranger)
   })
 
   it.each<{ forgery: string; forge: (value: string) => string; reason: string }>([
     { forgery: 'another signature', forge: forgedFrom, reason: 'bad-signature' },
     { forgery: 'no signature', forge: (value) => value.slice(4, value.lastIndexOf('.')), reason: 'unsigned-cookie' },
-    { forgery: 'the ID of somebody else', forge: (value) => value.replace(/^s%3A./, 's%3A!'), reason: 'bad-signature' },
+    { forgery: 'the ID of another user', forge: (value) => value.replace(/^s%3A./, 's%3A!'), reason: 'bad-signature' },
   ])('is refused with a cookie that has $forgery', async ({ forge, reason }) => {
     const { demo, ada, page } = await loggedIn()
     const [cookie] = await ada.context.cookies()

@@ -10,7 +10,7 @@ const jumpsInARun = 12
 const sessions = 20
 const minuteMs = 60_000
 
-/** A store on another machine, whose clock nobody sets. It keeps time as Redis does: by how long a session is to last. */
+/** A store on another machine, whose clock is never set. It keeps time as Redis does: by how long a session is to last. */
 class RemoteStore extends Store {
   readonly data = new Map<string, { json: string; until: number }>()
 
@@ -44,7 +44,7 @@ function leftOf({ cookie }: SessionData): number {
   return expires ? new Date(expires).valueOf() - Date.now() : Infinity
 }
 
-/** Up to some hours forward or back, now and then only by seconds, as somebody or NTP sets a clock, or a machine sleeps. */
+/** Up to some hours forward or back, now and then only by seconds, as an operator or NTP sets a clock, or a machine sleeps. */
 function jump(random: ReturnType<typeof createRandom>): void {
   const by = random.one([10_000, minuteMs, 60 * minuteMs, 600 * minuteMs]) * (2 * random.share() - 1)
   vi.setSystemTime(Date.now() + by)

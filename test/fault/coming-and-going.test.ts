@@ -139,7 +139,7 @@ const manners: [weight: number, comeAndGo: (visitor: Visitor) => Promise<unknown
 ]
 const weights = manners.reduce((sum, [weight]) => sum + weight, 0)
 
-/** Until the server has it no more: only then does it see that its own end is open for nobody. */
+/** Until the server has it no more: only then does it see that its own end is of no use. */
 async function stalls(client: RawRequest): Promise<void> {
   await new Promise((resolve) => client.socket.once('end', resolve))
   // A write to a connection that is gone is answered by a reset.

@@ -92,7 +92,7 @@ describe('a store that answers late, twice, never, or with a failure', () => {
       bridge: { authorize: () => true, handshakeTimeoutMs: timeoutMs, unverifiedMs: 1_000, revalidateMs: 500 },
       onConnection(_ws, request, context) {
         context.on('change', () => (changes += 1))
-        // As somebody's handler would, and nobody waits for it.
+        // As a handler would, and does not wait for it.
         if (random.share() < 0.2) request.session.save(() => undefined)
       },
     })

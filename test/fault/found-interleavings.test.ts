@@ -25,7 +25,7 @@ const faults: Fault[] = [
     says: 'let in after an answered logout',
   },
   {
-    fault: 'a handshake that lets in whom nobody has permitted',
+    fault: 'a handshake that lets in whom `authorize` has not permitted',
     breakBridge: letInAfterThreeLoads,
     world: 'a handshake whose session changes and is demoted while `authorize` is asked',
     says: 'let in by an answer to an older question',

@@ -47,7 +47,7 @@ export async function watchLeftBehind(app: App, timers: OpenTimeouts): Promise<L
   }
 }
 
-/** After `bridge.close()`: the store is as it was, nobody listens, and no timer is set. */
+/** After `bridge.close()`: the store is as it was, without a listener, and no timer is set. */
 export function expectClosed(
   bridge: SessionBridge,
   { store, server }: Pick<App, 'store' | 'server'>,
@@ -109,7 +109,7 @@ async function leastHeap({ refusals, faults }: App, timers: OpenTimeouts): Promi
   refusals.length = 0
   faults.length = 0
   let least = Infinity
-  // Nobody tells when Node has let go of the last sockets, and the collector of the last objects.
+  // There is no event for when Node has let go of the last sockets, and the collector of the last objects.
   for (let round = 0; round < 6; round += 1) {
     await pause(100)
     least = Math.min(least, heapUsed())

@@ -5,7 +5,7 @@ import { TtlStore } from '../live/ttl-store.js'
 import { startApp } from '../support/app.js'
 import { heapUsed } from '../support/heap.js'
 
-/** What nobody holds is gone after this. */
+/** What is no longer referenced is gone after this. */
 async function collected(): Promise<void> {
   for (let round = 0; round < 3; round += 1) {
     await rest()
@@ -43,7 +43,7 @@ describe('what a context keeps', () => {
     const requests: WeakRef<object>[] = []
     const app = await startApp({
       onConnection(_ws, request) {
-        // A Session is made, and pins the request for as long as somebody has it.
+        // A Session is made, and pins the request for as long as it is referenced.
         expect(request.session.user).toBe('ada')
         requests.push(new WeakRef(request))
       },

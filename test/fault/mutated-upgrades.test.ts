@@ -40,7 +40,7 @@ function leaveLate({ socket, manner }: Sender): void {
 }
 
 /**
- * Lets nobody in until all of a round are there: an upgrade of /first comes behind those of a round, one of /second behind
+ * Lets no client in until all of a round are there: an upgrade of /first comes behind those of a round, one of /second behind
  * what its clients did next.
  */
 function createRound() {

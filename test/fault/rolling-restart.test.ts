@@ -160,13 +160,13 @@ describe(`a rolling restart under the traffic of ${clients} clients`, () => {
     expect([...loggedOut].filter(({ node }) => node !== undefined)).toEqual([])
     expect([...all, ...visitors].flatMap(({ refusals }) => refusals)).toEqual([])
     expect(new Set([...loggedOut].map(({ final }) => final))).toEqual(new Set([4401, 401]))
-    // Only the restarts have cut anybody off, and the first attempt after the pause was let in.
+    // Only the restarts have cut a client off, and the first attempt after the pause was let in.
     expect(new Set(all.flatMap(({ lost }) => lost))).toEqual(new Set([1001]))
     const returns = all.flatMap((client) => client.returns)
     expect(returns.length).toBeGreaterThan((clients / 4) * restarts)
     expect(new Set(returns.map(({ attempts }) => attempts))).toEqual(new Set([1]))
     for (const [index, client] of all.entries()) expect([`user ${index}`, undefined]).toContain(client.user)
-    // The same session: what is written now reaches everybody where they are.
+    // The same session: what is written now reaches every socket where it is.
     const answers = there.map((client) => client.answers)
     for (const client of there) client.say('still here?')
     await until(() => there.every((client, index) => client.answers > answers[index]!))

@@ -20,7 +20,7 @@ export type Party = 'own' | 'other'
 export class Database {
   readonly rows = new Map<string, Row>()
   readonly departed = new Map<string, Departure>()
-  /** Sessions that came back, and those of them that did after somebody had signed out. */
+  /** Sessions that came back, and those of them that did after a logout. */
   readonly returned = new Set<string>()
   readonly revived = new Set<string>()
   /** When what it holds was written last, by `performance.now()`. */
@@ -92,7 +92,7 @@ export class Database {
   #depart(sessionID: string, how: Departure['how'], by: Party): void {
     this.rows.delete(sessionID)
     this.departed.set(sessionID, { how, by, at: performance.now() })
-    // As Redis does, that tells of an expiry when somebody asks.
+    // As Redis does, that tells of an expiry when it is asked.
     if (how === 'destroyed') this.#tell(sessionID)
   }
 

@@ -56,7 +56,7 @@ const acts: [weight: number, act: Act][] = [
   [4, (world, id) => world.weather.others && world.setRole(id, world.random.share() < 0.5 ? 'banned' : 'member')],
   [3, (world, id) => world.weather.others && world.database.destroy(id, 'other')],
   [4, (world, id) => world.weather.others && world.database.touch(id, Date.now() + world.weather.maxAgeMs)],
-  // What nobody can do anything about.
+  // What cannot be helped.
   [1, (world) => world.weather.outages && !world.way.isAway && world.goAway()],
   [0.5, (world) => world.comeBack()],
   [
@@ -90,7 +90,7 @@ export async function simulate(seed: number, pass: (ms: number, stepMs?: number)
     const restless = random.one([50, 400, 2_500])
     for (let left = random.below(60); left > 0; left -= 1) {
       const { ids } = world
-      // Somebody also comes with the cookie of a session that is over, or is still to come.
+      // Clients also come with the cookie of a session that is over, or is still to come.
       const id = random.share() < 0.05 || ids.length === 0 ? `session ${random.below(6)}` : random.one(ids)
       let at = random.share() * weights
       acts.find(([weight]) => (at -= weight) < 0)![1](world, id)

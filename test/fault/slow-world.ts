@@ -238,7 +238,7 @@ export class World {
     )
   }
 
-  /** By another process, at once: nobody in this one hears of it, unless the LiveStore tells. */
+  /** By another process, at once: this one does not hear of it, unless the LiveStore tells. */
   elsewhere(id: string, change: (record: SessionData) => void): void {
     const row = this.database.read(id)
     if (row === undefined) return

@@ -47,7 +47,7 @@ describe('a drain', () => {
     expect(await isEmpty()).toBe(true)
   })
 
-  it('tells everyone who waits', async () => {
+  it('tells every caller that waits', async () => {
     const { drain } = start()
     const item = {}
     drain.add(item)

@@ -84,7 +84,7 @@ describe('deadlines', () => {
         const due: number[] = []
         const deadlines = new TimerHeap<Item>(({ dueAt }) => due.push(dueAt))
         for (const [name, at] of times.entries()) deadlines.set(item(name), at)
-        // Less than what counts as a clock that somebody has set.
+        // Less than what counts as a clock that was set.
         vi.setSystemTime(900)
         vi.advanceTimersByTime(2_000)
         expect(due).toEqual([...times].sort((one, other) => one - other))

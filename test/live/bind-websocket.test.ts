@@ -9,7 +9,7 @@ import { textFrame } from '../upgrade/raw-socket.js'
 import { rest, until } from './bound.js'
 import { connect, endOf } from './connected.js'
 
-/** A socket that a server of somebody else has opened, its handshake done, not bound yet. */
+/** A socket that another library's server has opened, its handshake done, not bound yet. */
 async function acceptOne(options?: AppOptions) {
   const app = await startApp(options)
   const server = await startVerified(app)

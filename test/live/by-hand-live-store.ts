@@ -10,7 +10,7 @@ export interface PendingGet {
 }
 
 export class ByHandLiveStore implements LiveStore {
-  /** Reads that nobody has answered yet, oldest first. */
+  /** Reads that were not answered yet, oldest first. */
   readonly gets: PendingGet[] = []
   readonly watched = new Map<string, number>()
   closed = 0

@@ -169,7 +169,7 @@ describe('what is no change', () => {
     ['a session of another ID', (store) => store.set('other', record({ user: 'bob' }))],
     ["the bridge's own touch", (_store, bridge) => [...bridge.connections()][0]?.touch()],
     ['an update that changes nothing', (_store, bridge) => bridge.update('id', () => undefined)],
-  ])('is %s: nobody is told, and authorize is not asked', async (_what, act) => {
+  ])('is %s: no listener is told, and authorize is not asked', async (_what, act) => {
     const authorize = vi.fn(() => true)
     const { bridge, store, bind } = startBridge({ authorize })
     store.set('id', record(data, 60_000))

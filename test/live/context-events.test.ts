@@ -3,7 +3,7 @@ import { describe, expect, it, vi } from 'vitest'
 import type { SessionContext } from 'ws-session-bridge'
 import { record, startBridge } from './bound.js'
 
-/* A context that nobody has listened to yet. */
+/* A context that has had no listener yet. */
 async function bound(): Promise<SessionContext> {
   const { store, bind } = startBridge()
   store.set('id', record())

@@ -283,7 +283,7 @@ describe('between an expiry that has passed and the word of the store, a message
 
   it('is held, and delivered where the store says that it is not over', async () => {
     const { data, pass, calls, context } = await startExpiring()
-    // Another process has touched it: nobody here has heard of that.
+    // Another process has touched it: this one has not heard of that.
     data.get('id')!.expiresAt = Date.now() + 60_000
     await pass(20_000)
     expect(calls.slice(0, 2)).toEqual(['hold', 'release'])

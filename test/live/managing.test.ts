@@ -113,7 +113,7 @@ describe('disconnect()', () => {
     ['1000.5', { code: 1000.5 }],
     ['"1008"', { code: '1008' }],
     ['NaN', { code: NaN }],
-  ])('throws a TypeError for the code %s, and closes nobody', async (_code, close) => {
+  ])('throws a TypeError for the code %s, and closes no socket', async (_code, close) => {
     const { bridge, store, bind } = startBridge()
     store.set('id', record())
     await bind('id')
@@ -161,7 +161,7 @@ describe('disconnect()', () => {
     ['resolves', () => Promise.resolve(true)],
     ['rejects', () => Promise.reject(new Error('not now'))],
   ])(
-    'throws a TypeError for a function whose promise %s, which would be truthy for everybody',
+    'throws a TypeError for a function whose promise %s, which would be truthy for every connection',
     async (_what, which) => {
       const { bridge, store, bind } = startBridge()
       store.set('id', record())

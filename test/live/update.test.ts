@@ -38,7 +38,7 @@ describe('update()', () => {
       }),
     )
     expect((await bridge.load('id'))?.views).toBe(1_000)
-    // They wait for each other; nobody has to try again.
+    // They wait for each other; none has to try again.
     expect(calls).toBe(1_000)
   })
 
@@ -141,7 +141,7 @@ describe('update()', () => {
     ],
     ['returns a promise', async (draft) => void (draft.user = 'later'), TypeError],
     ['returns another thenable', () => ({ then: () => undefined }), TypeError],
-    ['returns a promise that rejects', () => Promise.reject(new Error('nobody waits for it')), TypeError],
+    ['returns a promise that rejects', () => Promise.reject(new Error('not waited for')), TypeError],
     ['makes something that has no JSON', (draft) => Object.assign(draft, { big: 1n }), TypeError],
     ['takes the cookie away', (draft) => Reflect.deleteProperty(draft, 'cookie') && undefined, TypeError],
   ])('writes nothing where its function %s, and goes on working', async (_what, mutate, error) => {

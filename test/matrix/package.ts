@@ -89,7 +89,7 @@ export async function tryTypes(
   return versionOf(folder, compiler)
 }
 
-/** The README's first lines, started: who has logged in gets in, and nobody else. */
+/** The README's first lines, started: users who have logged in get in, and no other client. */
 export async function tryStart(node: Node, folder: string): Promise<string> {
   const start = readFileSync(join(folder, 'out/start.js'), 'utf8').replace('server.listen(3000)', 'server.listen(0)')
   const client = `

@@ -55,7 +55,7 @@ describe('an upgrade that is authenticated and then proxied', () => {
       const closed = once(socket, 'close')
       expect(String(await once(client, 'data'))).toContain('401 Unauthorized')
       client.on('error', () => undefined)
-      if (leaves) client.end('what nobody will read')
+      if (leaves) client.end('what is never read')
       await closed
       client.destroy()
     }

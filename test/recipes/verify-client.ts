@@ -1,4 +1,4 @@
-// the `verifyClient` of a ws server that somebody else makes, and the context that it has found.
+// the `verifyClient` of a ws server that another library makes, and the context that it has found.
 // #region docs
 import type { IncomingMessage } from 'node:http'
 import type { VerifyClientCallbackAsync } from 'ws'

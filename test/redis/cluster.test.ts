@@ -291,7 +291,7 @@ describe('slots that move', () => {
       await hears(app, socket, 'eve')
       const list = (await to.admin.sendCommand<string>(['CLIENT', 'LIST'])).split('\n')
       const tracking = /id=(\d+) /.exec(list.find((line) => / flags=\w*t/.test(line))!)![1]!
-      // In one go, so that nobody hears of the end.
+      // In one go, so that the end is not heard of.
       await Promise.all([
         to.admin.sendCommand(['CLIENT', 'KILL', 'ID', tracking]),
         to.admin.sendCommand(['ASKING']),
@@ -338,7 +338,7 @@ describe('a master that is gone', () => {
     for (const socket of [...sockets, ...elsewhere]) await hears(app, socket, 'eve')
     for (const { bridge } of apps) expect(bridge.stats().ended).toMatchObject({ unverified: 0 })
 
-    // It comes back as the replica of its replica, and takes over again, with nobody in between.
+    // It comes back as the replica of its replica, and takes over again, with no other master in between.
     await cluster.restart(victim)
     await cluster.takeOver(victim)
     for (const socket of sockets) await hears(app, socket, 'bob')

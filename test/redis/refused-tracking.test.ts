@@ -19,7 +19,7 @@ async function startBehindProxy() {
   return { server, proxy, admin, app, tracking }
 }
 
-/** Resolves when a change by somebody else is heard by the session's socket. */
+/** Resolves when a change by another process is heard by the session's socket. */
 async function hears({ app, admin }: Awaited<ReturnType<typeof startBehindProxy>>, user: string): Promise<void> {
   const [context] = app.bridge.connections()
   const key = app.keyOf('id')

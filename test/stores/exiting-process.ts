@@ -1,4 +1,4 @@
-// a process that lets somebody in, reads a message, closes what it has opened, says so, and has nothing left to do.
+// a process that lets a client in, reads a message, closes what it has opened, says so, and has nothing left to do.
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'

@@ -133,7 +133,7 @@ export function describeStore(name: StoreName, traits: StoreTraits = {}): void {
     })
 
     it.runIf(server)(
-      'keeps sockets open while its server is gone, lets nobody in, and goes on afterwards',
+      'keeps sockets open while its server is gone, lets no client in, and goes on afterwards',
       async () => {
         const { context, socket, cookie, ...app } = await connected()
         await way!.close()

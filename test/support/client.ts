@@ -15,7 +15,7 @@ export interface UpgradeOptions {
 
 export interface Client {
   readonly ws: WebSocket
-  /** The next message that nobody has read yet; rejects if the socket closes before there is one. */
+  /** The next message that was not read yet; rejects if the socket closes before there is one. */
   next(): Promise<string>
   readonly closed: Promise<{ code: number; reason: string }>
 }

@@ -1,4 +1,4 @@
-// the same with a signature that nobody made.
+// the same with a signature that was made without the secret.
 
 /**
  * Takes a Cookie header or its value. The whole signature goes: cut anywhere else, one that holds a `%2B` would become

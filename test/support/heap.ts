@@ -1,4 +1,4 @@
-// what is on the heap after everything that nobody holds has been collected.
+// what is on the heap after everything that is not referenced has been collected.
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 

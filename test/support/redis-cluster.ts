@@ -112,7 +112,7 @@ export async function spawnRedisCluster({ certificate }: RedisClusterOptions = {
       await until('the replica follows', () => follows(admin))
       let askedAt = -Infinity
       await until('it has taken over', async () => {
-        // The Cluster gives up on it after a while, and says so to nobody.
+        // The Cluster gives up on it after a while, and does not say so.
         if (performance.now() - askedAt > 3_000) {
           askedAt = performance.now()
           await admin.sendCommand(['CLUSTER', 'FAILOVER'])
@@ -234,7 +234,7 @@ async function everyNode<N extends ClusterNode>(nodes: readonly N[], holds: (nod
   return (await Promise.all(nodes.map(holds))).every(Boolean)
 }
 
-/* The Cluster tells nobody when it is done. */
+/* The Cluster does not tell when it is done. */
 async function until(what: string, isSo: () => Promise<boolean>): Promise<void> {
   const latest = performance.now() + 30_000
   while (!(await isSo().catch(() => false))) {

@@ -255,7 +255,7 @@ describe('a connection that is bound', () => {
   it('must be able to close and to tell that it has closed, no more', () => {
     const connections = (): BoundConnection[] => [
       { close() {}, onClose() {} },
-      // @ts-expect-error -- without it, nobody would know of its end
+      // @ts-expect-error -- without it, its end would stay unknown
       { close() {} },
     ]
     expectTypeOf(connections).returns.not.toBeAny()

@@ -9,7 +9,7 @@ import { rawRequest, upgradeRequest } from '../support/raw-request.js'
 import { awaits, holdHandshake, nextRefusal, type HeldHandshake } from './held-handshake.js'
 import { hasFin, listenersOf } from './raw-socket.js'
 
-/** What a dead socket has of listeners where nobody but Node and an empty upgrade listener touched it. */
+/** What a dead socket has of listeners where only Node and an empty upgrade listener touched it. */
 let untouched: Record<string, number>
 
 beforeAll(async () => {

@@ -7,7 +7,7 @@ import { answerTo, connect, recordOf } from './server-side.js'
 
 type Callback<T = void> = (error?: unknown, value?: T) => void
 
-/** A store whose state nobody but its own methods can reach, with a method and a property of its own. */
+/** A store whose state only its own methods can reach, with a method and a property of its own. */
 class PrivateStore extends Store {
   readonly #records = new Map<string, string>()
 

@@ -26,7 +26,7 @@ export interface HeldHandshake {
   readonly connected: ReturnType<typeof vi.fn>
 }
 
-/** An app, someone logged in, and the gate at which the next handshake will wait. */
+/** An app, a user who is logged in, and the gate at which the next handshake will wait. */
 export async function startGated(where: Await, bridge: Partial<SessionBridgeOptions> = {}) {
   const { store, hold } = gatedStore(new MemoryStore())
   const authorizing = createGate()

@@ -1,4 +1,4 @@
-// whatever listens on the server, a client that leaves at any moment must hurt nobody.
+// whatever listens on the server, a client that leaves at any moment must do no harm.
 import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
@@ -48,7 +48,7 @@ async function startHeld(where: 'call' | 'answer' = 'call') {
 
 /** What has the raw socket while the client leaves. */
 const holders: Record<string, () => Promise<Held>> = {
-  async 'attach(), at a path that nobody claims beside a second listener'() {
+  async 'attach(), at an unclaimed path beside a second listener'() {
     const { app, cookie } = await startHeld()
     const gate = createGate()
     app.server.on('upgrade', () => void gate.wait())

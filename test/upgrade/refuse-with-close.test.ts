@@ -13,7 +13,7 @@ import { rawRequest, upgradeRequest } from '../support/raw-request.js'
 
 const closing = { refuseWith: 'close' } as const
 
-/** What somebody who is refused gets to know. */
+/** What a client that is refused gets to know. */
 async function closeOf(app: App, options?: UpgradeOptions): Promise<{ code: number; reason: string }> {
   const { closed } = await open(app.wsUrl, options)
   return closed
@@ -279,7 +279,7 @@ describe('a refused client that sends a great deal', () => {
     [
       'in many',
       (client: WebSocketLike) => {
-        for (let sent = 0; sent < 5_000; sent += 1) client.send('a message that nobody reads')
+        for (let sent = 0; sent < 5_000; sent += 1) client.send('a message that is never read')
       },
     ],
     ['that is no message at all', (client: WebSocketLike) => client._socket.write(Buffer.alloc(1_000_000, 0xff))],

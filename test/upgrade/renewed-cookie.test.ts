@@ -161,7 +161,7 @@ describe('a secure cookie', () => {
 
   it.each<{ what: string; app: AppOptions; request: UpgradeRequestOptions }>([
     { what: 'plain http', app: rolling, request: {} },
-    { what: 'a proxy nobody trusts', app: rolling, request: viaProxy('https') },
+    { what: 'a proxy that is not trusted', app: rolling, request: viaProxy('https') },
     { what: 'proxy: false', app: { session: { rolling: true, proxy: false } }, request: viaProxy('https') },
     {
       what: 'a trusted proxy that says http',

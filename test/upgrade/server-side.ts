@@ -12,7 +12,7 @@ export interface BothEnds {
   readonly context: SessionContext
 }
 
-/** Opens a WebSocket; by default as somebody who has just logged in. */
+/** Opens a WebSocket; by default as a user who has just logged in. */
 export async function connect(app: App, options?: UpgradeOptions): Promise<BothEnds & { cookie: string }> {
   const cookie = options?.cookie ?? (await app.login('ada'))
   const connection = once(app.wss, 'connection') as Promise<[WebSocket, SessionRequest, SessionContext]>

@@ -409,7 +409,7 @@ describe('a callback that throws', () => {
   )
 })
 
-/** What the process tells next of what nobody caught, in place of those who listen to it otherwise. */
+/** What the process tells next of what was not caught, in place of its other listeners. */
 async function nextUncaught(): Promise<{ event: string; message: string }> {
   const events = ['uncaughtException', 'unhandledRejection'] as const
   const others = events.map((event) => ({ event, listeners: process.rawListeners(event) }))

@@ -163,7 +163,7 @@ describe('a client that does not answer the close frame', () => {
 
     const closed = app.bridge.close()
     const received = new Promise((resolve) => {
-      // A frame that ws hands on to nobody but a ping's listener: what was sent before it has been read.
+      // A frame that ws hands on to a ping's listener alone: what was sent before it has been read.
       ws!.once('ping', resolve)
     })
     client.socket.write(textFrame('too late') + '\x89\x80\0\0\0\0', 'latin1')

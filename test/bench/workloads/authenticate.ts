@@ -37,7 +37,7 @@ export const authenticate: Workload = {
   },
 }
 
-/* Stores of their own in memory: the bridge hears the calls to its store, and nobody else is to pay for it. */
+/* Stores of their own in memory: the bridge hears the calls to its store, and the others are not to pay for it. */
 function candidatesOf([first, second, third]: readonly Store[]): Candidate[] {
   return [
     { name: 'express-session middleware', userOf: userByAsking(askMiddleware(first as Store)) },

@@ -71,7 +71,7 @@ async function startNode(size: number): Promise<Node> {
   return { size, port, server, clients }
 }
 
-/* Of sessions that nobody else has a socket of. */
+/* Of sessions that have no other socket. */
 async function handshakes({ server, port, size }: Node): Promise<number> {
   const before = await server.call('cpu', undefined)
   const sockets: Awaited<ReturnType<typeof open>>[] = []

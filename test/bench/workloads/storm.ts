@@ -1,5 +1,5 @@
 /*
- * Everybody comes back at once, as after a proxy's restart.
+ * All clients come back at once, as after a proxy's restart.
  */
 import type { Bench, Workload } from '../bench.js'
 import type { ClientCalls } from '../clients.js'
