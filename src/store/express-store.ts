@@ -5,7 +5,7 @@ import type { Session, SessionData, Store } from 'express-session'
 
 import { systemClock, type Clock } from '../internal/clock.js'
 import { ExclusiveWrites } from './exclusive-writes.js'
-import { hydrateSession, sessionOf, type ReadRecord } from './hydrate-session.js'
+import { hydrateSession, sessionOf, touched, type ReadRecord } from './hydrate-session.js'
 import type { CallReportingLiveStore, ReplaceResult, StoredSession, WatchedSessions } from './live-store.js'
 import { NormalizedSession, snapshotOfStored, usableSnapshotOf } from './normalized-session.js'
 import { PromisedStore } from './promised-store.js'
@@ -79,7 +79,7 @@ export class ExpressStore implements CallReportingLiveStore {
       if (read === undefined) return 'gone'
       if (!equalIgnoringExpires(read.snapshot, snapshotOfStored(expected)))
         return { changed: new NormalizedSession(read.snapshot, undefined) }
-      const session = hydrateSession(this.#store.store, sessionID, next, read).touch()
+      const session = touched(hydrateSession(this.#store.store, sessionID, next, read))
       if ((await this.#unlessDestroyed(sessionID, activity, () => this.#set(sessionID, session))) === 'gone')
         return 'gone'
       return { replaced: new NormalizedSession(this.#snapshotOf(session), undefined) }
@@ -138,7 +138,7 @@ export class ExpressStore implements CallReportingLiveStore {
   }
 
   #touchRecord(sessionID: string, record: SessionData, activity: SessionActivity): Promise<'touched' | 'gone'> {
-    const session = sessionOf(this.#store.store, sessionID, record).touch()
+    const session = touched(sessionOf(this.#store.store, sessionID, record))
     return this.#unlessDestroyed(sessionID, activity, () =>
       // Only a write renews a session in a store without `touch`.
       this.#store.hasTouch ? this.#store.touch(sessionID, session) : this.#set(sessionID, session),

@@ -33,3 +33,14 @@ export function sessionOf(store: Store, sessionID: string, record: SessionData):
   // createSession makes a real Cookie of the plain one, in the object that it is given.
   return store.createSession(request, { ...record })
 }
+
+/**
+ * Renews a session's expiry as express-session does (Session.touch), and leaves the age as it was: Cookie computes that
+ * from the new date, a millisecond late now and then, which would look like a change of the session.
+ */
+export function touched(session: Session & SessionData): Session & SessionData {
+  const { originalMaxAge } = session.cookie
+  session.touch()
+  if (typeof originalMaxAge === 'number') session.cookie.originalMaxAge = originalMaxAge
+  return session
+}

@@ -186,6 +186,18 @@ describe('an own touch and an own update of one session', () => {
       expect(store.data.get('id')).toMatchObject({ role: 'admin' })
     }
   })
+
+  it('are no change to each other, though the time moves on while a cookie is renewed', async () => {
+    const { store, live } = liveOn(new ReadingTouchStore())
+    const session = record({ user: 'ada' }, 60_000)
+    store.data.set('id', session)
+    const held = await live.get('id')
+    let now = Date.now()
+    vi.spyOn(Date, 'now').mockImplementation(() => (now += 1))
+    expect(await live.touch('id')).toBe('touched')
+    expect(await live.replace('id', held!, { ...session, role: 'admin' })).toHaveProperty('replaced')
+    expect(store.data.get('id')).toMatchObject({ role: 'admin', cookie: { originalMaxAge: 60_000 } })
+  })
 })
 
 describe('an update whose time has passed', () => {
