@@ -8,12 +8,12 @@ import type { RedisClusterType } from 'redis'
 import { StoreUnavailableError } from '../errors.js'
 import { partsOf } from './cluster-slots.js'
 import { ClusterTopology } from './cluster-topology.js'
-import type { Deployment, DeploymentListener, NodeAddress } from './deployment.js'
+import type { Deployment, DeploymentListener, NodeAddress, Send } from './deployment.js'
 import { slotOf } from './key-slot.js'
 import type { CallLimits, ConnectionOptions, RedisClient } from './dedicated-client.js'
 import { readOneByOne, type Reading, type ReadOptions } from './reading.js'
 import { redirectionOf } from './redirection.js'
-import { RetiredError, Server, type Send } from './server.js'
+import { RetiredError, Server } from './server.js'
 import type { Subscription } from './subscription.js'
 import { idleMsOf } from './tracking-connection.js'
 
@@ -57,7 +57,7 @@ export class Cluster implements Deployment {
     this.#topology = new ClusterTopology({
       cluster,
       isOpen: (address) => this.#servers.get(address)?.isOpen === true,
-      ask: (address, send) => this.#serverAt(address).ask(send),
+      ask: (address, send) => this.#serverAt(address).askAny(send),
       onKnown: (moved, replicas) => {
         this.#retire(replicas)
         // The new owner of a slot knows nothing of what was read elsewhere. A move may also have been called off since: what
@@ -74,12 +74,12 @@ export class Cluster implements Deployment {
   }
 
   ask<T>(key: string, send: Send<T>): Promise<T> {
-    return this.#whereItIs(key, (server, asking) => server.ask(send, asking))
+    return this.#whereItIs(key, (server, asking) => server.ask(key, send, asking))
   }
 
   async askAny<T>(send: Send<T>): Promise<T> {
     const server = this.#servers.get(this.#listensAt ?? '') ?? this.#serverAt(await this.#anyMaster())
-    return await server.ask(send)
+    return await server.askAny(send)
   }
 
   listen(subscription: Subscription): void {

@@ -7,7 +7,7 @@ import { Cluster } from './cluster.js'
 import type { Deployment, DeploymentListener } from './deployment.js'
 import type { CallLimits, RedisClient } from './dedicated-client.js'
 import { SentinelMaster } from './sentinel.js'
-import { SingleServer } from './single-server.js'
+import { Server } from './server.js'
 
 /** Undefined for anything but a client of `redis` 5.9 or newer: by what it has, since its class is that of any copy of the package. */
 export function deploymentOf(
@@ -18,7 +18,8 @@ export function deploymentOf(
   if (!isObject(client) || !tellsInvalidations(client)) return undefined
   if ('masters' in client) return new Cluster(client as RedisClusterType, limits, listener)
   if ('getMasterNode' in client) return new SentinelMaster(client as RedisSentinelType, limits, listener)
-  if ('duplicate' in client && 'options' in client) return new SingleServer(client as RedisClient, limits, listener)
+  if ('duplicate' in client && 'options' in client)
+    return new Server({ ...limits, client: client as RedisClient }, listener)
   return undefined
 }
 

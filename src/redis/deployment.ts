@@ -1,10 +1,12 @@
 /*
  * The servers behind a client: one server, a Cluster, or the master that a Sentinel names.
  */
-import type { ConnectionOptions } from './dedicated-client.js'
+import type { ConnectionOptions, RedisClient } from './dedicated-client.js'
 import type { ReadOptions, Reading } from './reading.js'
-import type { Send } from './server.js'
 import type { Subscription } from './subscription.js'
+
+/** Sends commands. With `asking`, each of them that names a key has to follow an ASKING (see `sendAsking`). */
+export type Send<T> = (client: RedisClient, asking: boolean) => Promise<T>
 
 /** Where to connect for a key, and the name of that place. */
 export interface NodeAddress {

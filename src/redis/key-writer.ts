@@ -4,10 +4,9 @@
 import { StoreUnavailableError } from '../errors.js'
 import type { CallTimeouts } from '../internal/call-timeouts.js'
 import { areScriptsForbidden, compareAndSet, type WriteResult } from './compare-and-set.js'
-import type { Deployment } from './deployment.js'
+import type { Deployment, Send } from './deployment.js'
 import { OptimisticLock } from './optimistic-lock.js'
 import { sendAsking } from './reading.js'
-import type { Send } from './server.js'
 
 /** What is told of writes of one's own. */
 export interface KeyWriterListener {

@@ -6,10 +6,10 @@ import { setTimeout as pause } from 'node:timers/promises'
 import type { RedisSentinelType } from 'redis'
 
 import { StoreUnavailableError } from '../errors.js'
-import type { Deployment, DeploymentListener, NodeAddress } from './deployment.js'
+import type { Deployment, DeploymentListener, NodeAddress, Send } from './deployment.js'
 import type { CallLimits, ConnectionOptions, RedisClient } from './dedicated-client.js'
 import type { Reading, ReadOptions } from './reading.js'
-import { RetiredError, Server, type Send } from './server.js'
+import { RetiredError, Server } from './server.js'
 import type { Subscription } from './subscription.js'
 
 /** How often to look for a master on which to listen. */
@@ -44,8 +44,8 @@ export class SentinelMaster implements Deployment {
     }
   }
 
-  async ask<T>(_key: string, send: Send<T>): Promise<T> {
-    return await (await this.#current()).ask(send)
+  async ask<T>(key: string, send: Send<T>): Promise<T> {
+    return await (await this.#current()).ask(key, send)
   }
 
   askAny<T>(send: Send<T>): Promise<T> {

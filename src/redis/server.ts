@@ -1,9 +1,10 @@
 /*
- * One server, whether it is the only one or a Cluster's node.
+ * One server, whether it is all of the deployment or a Cluster's node.
  */
 import { StoreUnavailableError } from '../errors.js'
 import { BatchReader } from './batch-reader.js'
-import type { ConnectionOptions, RedisClient } from './dedicated-client.js'
+import type { ConnectionOptions } from './dedicated-client.js'
+import type { Deployment, NodeAddress, Send } from './deployment.js'
 import type { ReadBatch, Reading, ReadOptions } from './reading.js'
 import type { Subscription } from './subscription.js'
 import { TrackingConnection, type TrackingListener } from './tracking-connection.js'
@@ -11,15 +12,14 @@ import { TrackingConnection, type TrackingListener } from './tracking-connection
 /** The server is no longer needed: its keys are elsewhere. */
 export class RetiredError extends StoreUnavailableError {}
 
-/** Sends commands. With `asking`, each of them that names a key has to follow an ASKING (see {@link sendAsking}). */
-export type Send<T> = (client: RedisClient, asking: boolean) => Promise<T>
-
 /** A server on which keys are read and written, and which announces what was read. Connects on first use. */
-export class Server {
+export class Server implements Deployment {
+  readonly #options: ConnectionOptions
   readonly #connection: TrackingConnection
   readonly #reader: BatchReader
 
   constructor(options: ConnectionOptions, listener: TrackingListener, readBatch?: ReadBatch) {
+    this.#options = options
     this.#connection = new TrackingConnection(options, listener)
     this.#reader = new BatchReader(this.#connection, options.timeoutMs, readBatch)
   }
@@ -33,14 +33,21 @@ export class Server {
     return this.#reader.read(key, options, asking)
   }
 
-  /** @throws {StoreUnavailableError} (rejects) */
-  ask<T>(send: Send<T>, asking = false): Promise<T> {
+  ask<T>(_key: string, send: Send<T>, asking = false): Promise<T> {
     return this.#connection.ask((client) => send(client, asking))
   }
 
-  /** Listens to a channel from now on, on every connection that is opened to this server; `undefined`: no longer. */
+  askAny<T>(send: Send<T>): Promise<T> {
+    return this.ask('', send)
+  }
+
+  /** On every connection that is opened to this server; `undefined`: no longer. */
   listen(subscription: Subscription | undefined): void {
     this.#connection.listen(subscription)
+  }
+
+  addressOf(): Promise<NodeAddress> {
+    return Promise.resolve({ address: '', options: this.#options })
   }
 
   /** Readers that still wait are told the error. */
