@@ -68,7 +68,7 @@ export class ExpressStore implements CallReportingLiveStore {
     return this.#store.get(sessionID, (record) => {
       const stored = record ? this.#stored(sessionID, record, held) : undefined
       // No other can be made a session of.
-      if (record && stored instanceof NormalizedSession) activity.keep(record, writes)
+      if (record && stored instanceof NormalizedSession) this.#activity.keep(activity, record, writes)
       return stored
     })
   }
@@ -130,9 +130,10 @@ export class ExpressStore implements CallReportingLiveStore {
   }
 
   #stored(sessionID: string, record: SessionData, held: StoredSession | undefined): StoredSession {
-    const expiresAt = this.#expiryOf(sessionID)
     const read = this.#usable(record)
-    if (read === undefined) return { record, expiresAt }
+    if (read === undefined) return { record, expiresAt: this.#expiryOf(sessionID) }
+    if (held instanceof NormalizedSession) this.#compareDates(sessionID, held.snapshot, read.snapshot)
+    const expiresAt = this.#expiryOf(sessionID)
     if (held instanceof NormalizedSession && held.isStill(read.snapshot, expiresAt)) return held
     return new NormalizedSession(read.snapshot, expiresAt)
   }
@@ -152,6 +153,16 @@ export class ExpressStore implements CallReportingLiveStore {
 
   #snapshotOf(session: SessionData): SessionSnapshot {
     return snapshotOf(withoutStoreFields(session, this.#storeFields))
+  }
+
+  /*
+   * A record whose date has become another one than this process has given was written elsewhere: then that date counts, until this
+   * process writes once more.
+   */
+  #compareDates(sessionID: string, before: SessionSnapshot, now: SessionSnapshot): void {
+    const { expires } = now.cookie
+    if (expires === before.cookie.expires) return
+    this.#activity.dateFound(sessionID, expires === null ? Infinity : Date.parse(expires))
   }
 
   /*

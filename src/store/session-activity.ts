@@ -30,6 +30,8 @@ export class SessionActivity {
   expiresAt: number | undefined = undefined
   /** That call: the answer to an older one may come after its own. */
   #expiryOfCall = 0
+  /** The date of the record by the newest `set` of this process. */
+  dateSet: number | undefined = undefined
   #kept: { readonly record: SessionData; readonly writes: number } | undefined = undefined
   /* Made with the first call: most sessions with a socket are never written by this process. */
   #inFlight: Map<StoreCall, InFlightCall> | undefined = undefined
@@ -46,10 +48,16 @@ export class SessionActivity {
     if (call.method === 'destroy' || call.method === 'clear') this.destroys += 1
     if (!call.isAnswered || call.hasFailed || call.expiresAt === undefined || call.number < this.#expiryOfCall) return
     this.expiresAt = call.expiresAt
+    if (call.method === 'set') this.dateSet = call.expiresAt
     this.#expiryOfCall = call.number
   }
 
-  /** A touch is to follow the read that found this record, begun when there had been so many writes. */
+  /** The record has another date than before: unless this process has given it, the expiry is another's. */
+  dateFound(date: number): void {
+    if (!isAbout(date, this.expiresAt) && !isAbout(date, this.dateSet)) this.expiresAt = undefined
+  }
+
+  /** For a touch that follows the read which found this record, begun when there had been so many writes. */
   keep(record: SessionData, writes: number): void {
     this.#kept = { record, writes }
   }
@@ -59,6 +67,10 @@ export class SessionActivity {
     const kept = this.#kept
     this.#kept = undefined
     return kept?.writes === this.writes && this.isIdle ? kept.record : undefined
+  }
+
+  dropKept(): void {
+    this.#kept = undefined
   }
 
   begin(call: InFlightCall): void {
@@ -106,4 +118,9 @@ export class SessionActivity {
   #nextAnswer(): Promise<void> {
     return new Promise((resolve) => (this.#waiting ??= []).push(resolve))
   }
+}
+
+/* Some stores keep whole seconds. */
+function isAbout(date: number, given: number | undefined): boolean {
+  return given !== undefined && Math.abs(date - given) < 1_000
 }

@@ -1,6 +1,8 @@
 /*
  * What this process does to the sessions of a store, by observing the store's calls.
  */
+import type { SessionData } from 'express-session'
+
 import { TimeoutQueue } from '../internal/timeout-queue.js'
 import type { WatchedSessions } from './live-store.js'
 import { InFlightCall, SessionActivity } from './session-activity.js'
@@ -13,6 +15,8 @@ export class StoreActivity {
   #watched: WatchedSessions = this.#ownWatched
   readonly #sessions = new Map<string, SessionActivity>()
   readonly #inFlight: TimeoutQueue<InFlightCall>
+  /** Those that keep a record. */
+  #keeping: SessionActivity[] = []
 
   /**
    * @param timeoutMs how long a call may be in flight before it is taken for lost and no longer waited for
@@ -49,6 +53,20 @@ export class StoreActivity {
     return this.#sessions.get(sessionID)?.expiresAt
   }
 
+  /** Its record has another date than before. */
+  dateFound(sessionID: string, date: number): void {
+    this.#sessions.get(sessionID)?.dateFound(date)
+  }
+
+  /**
+   * A touch is to follow the read that found this record, begun when there had been so many writes. It is kept for this turn of
+   * the event loop: what other processes write later is not known here, and would be undone.
+   */
+  keep(session: SessionActivity, record: SessionData, writes: number): void {
+    session.keep(record, writes)
+    if (this.#keeping.push(session) === 1) setImmediate(this.#dropKept)
+  }
+
   /** What is known of a session. It is forgotten when nothing is done to the session and it is not watched. */
   of(sessionID: string): SessionActivity {
     const session = this.#sessions.get(sessionID) ?? new SessionActivity()
@@ -78,6 +96,11 @@ export class StoreActivity {
 
   dispose(): void {
     this.#inFlight.dispose()
+  }
+
+  readonly #dropKept = (): void => {
+    for (const session of this.#keeping) session.dropKept()
+    this.#keeping = []
   }
 
   #note(call: StoreCall, sessionID: string): void {

@@ -116,6 +116,23 @@ describe('a touch of what a handshake has just read', () => {
     expect(store.data.size).toBe(0)
   })
 
+  it('reads again in a later turn: another process may have written, or the session may be over', async () => {
+    for (const store of [new DocumentStore(), withoutTouch(new DocumentStore())]) {
+      const { live } = watchedOn(store)
+      store.data.set('id', record({ user: 'ada' }, 60_000))
+      await live.getToTouch('id')
+      await rest(2)
+      store.data.set('id', record({ user: 'ada', role: 'guest' }, 60_000))
+      expect(await live.touchHeld('id')).toBe('touched')
+      expect(store.data.get('id')).toMatchObject({ role: 'guest' })
+      await live.getToTouch('id')
+      await rest(2)
+      store.data.delete('id')
+      expect(await live.touchHeld('id')).toBe('gone')
+      expect(store.data.size).toBe(0)
+    }
+  })
+
   it('keeps nothing of a session that is not watched', async () => {
     const { store, live } = liveOn(new DocumentStore())
     const get = vi.spyOn(store, 'get')
