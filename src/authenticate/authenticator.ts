@@ -90,44 +90,49 @@ export class Authenticator {
     { lease, kind, onSession }: AuthenticationScope,
   ): Promise<AuthResult> {
     const cookie = this.identify(request)
-    if ('reason' in cookie) return this.#orAnonymous(cookie)
+    if ('reason' in cookie) return this.orAnonymous(cookie)
     const { sessionID } = cookie
     const { sessions } = this.#deps
     if (!sessions.limits.hasRoomForHandshake(sessionID)) return refusalOf('too-many-sockets')
     const handshake = new RequestHandshake(request)
     // Watch first, then load: what is reported from here on is not missed.
     lease.acquire(sessionID)
+    const isAsked = sessions.asksAbout(kind)
     let permitted: SessionSnapshot | undefined
+    let askedAfter: number | undefined
     for (let loads = 1; ; loads += 1) {
       const isLast = loads > maxQuestions
-      let found: Loaded
+      let loaded: Loaded
       try {
-        found = await lease.load()
+        loaded = await lease.load()
       } catch (error) {
         return refusalOf('store-failed', asStoreError(error))
       }
-      if (typeof found === 'string') return this.#orAnonymous(refusalOf(found))
+      if (typeof loaded === 'string') return this.orAnonymous(refusalOf(loaded))
       trace?.request(request, 'store', 'session found')
       if (!attempt.isOpen) return refusalOf('client-gone')
-      // Its expiry has passed since the read began: only the store can say whether a touch has put it off.
-      if (sessions.operations.isOver(found)) {
-        if (isLast) return this.#orAnonymous(refusalOf('session-expired'))
+      // Only the store can say whether a touch has put it off.
+      if (lease.hasExpiredSinceLoad(loaded)) {
+        if (isLast) return this.orAnonymous(refusalOf('session-expired'))
         continue
       }
-      if (!sessions.limits.hasRoom(found)) return refusalOf('too-many-sockets')
+      if (!sessions.limits.hasRoom(loaded)) return refusalOf('too-many-sockets')
+      const isNews = !isSame(permitted, loaded.snapshot)
+      if (isNews) askedAfter = sessions.revalidator.changes.reauthorizations
+      const found = isAsked ? { ...loaded, askedAfter } : loaded
       const context = sessions.newContext(found, handshake, kind)
-      const isAsked = context.authorizers.length > 0
-      if (isAsked && !isLast) {
+      if (isAsked && isNews && !isLast) {
         onSession?.(request, context)
         const refusal = await this.#authorize(context, found.snapshot, request)
         if (refusal !== undefined) return refusal
         permitted = found.snapshot
+        if (lease.hasExpiredSinceLoad(found)) continue
       }
       const isPermitted = !isAsked || isSame(permitted, found.snapshot)
       if (isPermitted && lease.isCurrent(found)) return { context, found, cookie, lease, handshake }
       trace?.request(request, 'store', 'changed meanwhile')
       if (!isLast) continue
-      if (lease.isRemoved) return this.#orAnonymous(refusalOf('no-session'))
+      if (lease.isRemoved) return this.orAnonymous(refusalOf('no-session'))
       return refusalOf('store-failed', changesTooFast())
     }
   }
@@ -165,7 +170,8 @@ export class Authenticator {
     }
   }
 
-  #orAnonymous(refusal: Refusal): Refusal | 'anonymous' {
+  /** What becomes of a request without a session: it may be let in all the same. */
+  orAnonymous(refusal: Refusal): Refusal | 'anonymous' {
     return this.#deps.anonymous === 'accept' && anonymousReasons.has(refusal.reason) ? 'anonymous' : refusal
   }
 

@@ -37,6 +37,8 @@ export class ChangeNotifier {
   readonly #deps: ChangeNotifierDependencies
   readonly #listener: AuthorizeListener
   readonly #questions: CallTimeouts
+  /** How often `reauthorize` has been called. */
+  reauthorizations = 0
 
   constructor(dependencies: ChangeNotifierDependencies, listener: AuthorizeListener) {
     this.#deps = dependencies

@@ -68,11 +68,17 @@ export class ConnectionBinder {
   }
 
   /** Looks once more at a session that its handshake has let in, where something was heard of it since the last load. */
-  recheck(live: LiveSession, { snapshot }: FoundSession, contexts: readonly Context[] = live.contexts()): void {
+  recheck(live: LiveSession, found: FoundSession, context: Context): void {
+    const { changes } = this.#deps.revalidator
+    const isSame = live.snapshot !== undefined && equalIgnoringExpiry(live.snapshot, found.snapshot)
     // `authorize` was asked about what the handshake had found.
-    if (live.snapshot === undefined || !equalIgnoringExpiry(live.snapshot, snapshot))
-      this.#deps.revalidator.changes.ask(live, contexts)
+    if (!isSame || this.isToBeAskedAgain(context, found)) changes.ask(live, [context])
     this.#deps.revalidator.check(live)
+  }
+
+  /** Whether what `authorize` has said of a context no longer counts: `reauthorize` was called since, or it was not asked about this. */
+  isToBeAskedAgain({ authorizers }: Context, { askedAfter }: FoundSession): boolean {
+    return authorizers.length > 0 && askedAfter !== this.#deps.revalidator.changes.reauthorizations
   }
 
   /** Ties a context to a connection of any kind. */
@@ -116,7 +122,7 @@ export class ConnectionBinder {
     this.#deps.reports.accepted(context, context.ws)
     if (this.#deps.ownDestroys.wasRemovedSince(found.sessionID, found.removals ?? 0))
       return this.#deps.closer.end(context, endOf('destroyed'))
-    this.recheck(live, found, [context])
+    this.recheck(live, found, context)
   }
 
   #bindWebSocket(context: Context, ws: WebSocket): void {

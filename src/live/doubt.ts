@@ -25,9 +25,9 @@ export class Doubt {
     this.#destroys -= 1
   }
 
-  /** @param readsBegun how many reads have begun by now: none of these can answer */
+  /** @param readsBegun how many reads had begun: none of these can answer */
   needsRead(readsBegun: number): void {
-    this.#answeredAfterRead = readsBegun
+    this.#answeredAfterRead = Math.max(this.#answeredAfterRead, readsBegun)
   }
 
   /** That read has found the session. */

@@ -14,6 +14,13 @@ import { SessionChecks } from './session-state.js'
 /** Some stores keep time in whole seconds: by so much they may be late. */
 export const wholeSecondMs = 1_000
 
+/** When a session will be over: by its store, else by the date in its record. Infinity: never. */
+export function expiryOf(stored: StoredSession | undefined, snapshot: SessionSnapshot | undefined): number {
+  if (stored?.expiresAt !== undefined) return stored.expiresAt
+  const expires = snapshot?.cookie.expires
+  return expires === null || expires === undefined ? Infinity : Date.parse(expires)
+}
+
 /** What an idle session has none of. */
 class PassingState {
   failure: CheckFailure | undefined = undefined
@@ -108,10 +115,7 @@ export class LiveSession extends SessionChecks implements Due {
 
   /** When the session will be over as far as is known, in ms since the epoch: a time to look, never a proof. */
   get expiresAt(): number {
-    const { stored, snapshot } = this
-    if (stored?.expiresAt !== undefined) return stored.expiresAt
-    const expires = snapshot?.cookie.expires
-    return expires === null || expires === undefined ? Infinity : Date.parse(expires)
+    return expiryOf(this.stored, this.snapshot)
   }
 
   /** How many open connections it has. */

@@ -158,6 +158,11 @@ export class LiveSessions implements RegistryListener {
     return { ...this.#kind, authorizers: [...this.#kind.authorizers, authorize] }
   }
 
+  /** Whether `authorize` has to be asked about contexts of a kind. */
+  asksAbout(kind = this.#kind): boolean {
+    return kind.authorizers.length > 0
+  }
+
   newContext(found: FoundSession, handshake: HandshakeSource, kind = this.#kind): Context {
     return new Context(kind, found, handshake)
   }
@@ -198,6 +203,8 @@ export class LiveSessions implements RegistryListener {
   /** Asks `authorize` about connections although their sessions have not changed. Returns how many. */
   reauthorize(which: ContextSelector | undefined): number {
     const contexts = this.select(which, 'reauthorize')
+    // What it has answered about handshakes under way, and for contexts that are not bound yet, no longer counts.
+    this.revalidator.changes.reauthorizations += 1
     const bySession = new Map<LiveSession, Context[]>()
     for (const context of contexts) {
       const { source } = context
@@ -280,10 +287,20 @@ export class LiveSessions implements RegistryListener {
   /* What a store has not answered has not happened as far as this process can know. */
   readonly #onStoreCall = ({ method, sessionID, isAnswered, hasFailed, expiresAt }: StoreCall): void => {
     if (!isAnswered) return
-    if (method === 'set') return this.revalidator.report(sessionID)
-    if (method !== 'touch' || hasFailed || sessionID === undefined || expiresAt === undefined) return
-    const live = this.registry.get(sessionID)
-    if (live !== undefined) this.revalidator.touched(live, expiresAt)
+    const live = sessionID === undefined ? undefined : this.registry.get(sessionID)
+    if (live === undefined) return
+    if (method === 'set') return this.#wasSet(live)
+    if (method === 'touch' && !hasFailed && expiresAt !== undefined) this.revalidator.touched(live, expiresAt)
+  }
+
+  /* `authorize` has permitted what it was before. A store that answers at once has told by then what it is now. */
+  #wasSet(live: LiveSession): void {
+    const { readsBegun } = live
+    this.revalidator.report(live.sessionID)
+    if (!live.contexts().some(({ authorizers }) => authorizers.length > 0)) return
+    setImmediate(() => {
+      if (live.isChecked && !live.hasReadSince(readsBegun)) this.#holds.needsRead(live, readsBegun)
+    })
   }
 
   /* Touches that are cut off by closing are no faults. */

@@ -116,6 +116,8 @@ export interface FoundSession extends SessionSource {
   readonly snapshot: SessionSnapshot
   /** How many sessions this process had seen removed when the load began. */
   readonly removals?: number
+  /** How often `reauthorize` had been called when `authorize` was asked about it; undefined: it was not asked. */
+  readonly askedAfter?: number | undefined
 }
 
 /** What a load found. */

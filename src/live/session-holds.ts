@@ -28,9 +28,9 @@ export class SessionHolds {
     this.needsRead(live)
   }
 
-  /** Held until a read that begins from now on has found the session. */
-  needsRead(live: LiveSession): void {
-    this.#doubt(live).needsRead(live.readsBegun)
+  /** Held until a read has found the session that begins from now on, or has begun after so many others. */
+  needsRead(live: LiveSession, readsBegun = live.readsBegun): void {
+    this.#doubt(live).needsRead(readsBegun)
   }
 
   /** That read has found the session. */

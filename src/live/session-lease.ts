@@ -5,6 +5,7 @@
  * beginning of that load and the moment at which `isCurrent` is asked. A caller loads again until it is current, and asks once
  * more right before it lets the connection in, with nothing asynchronous in between.
  */
+import { equalIgnoringExpiry } from '../store/session-equality.js'
 import type { LiveSession } from './live-session.js'
 import type { LiveSessions } from './live-sessions.js'
 import type { FoundSession, Loaded } from './session-context.js'
@@ -19,6 +20,7 @@ export class SessionLease {
   /** As they were when the last load began. */
   #version = 0
   #removals = 0
+  #loadBegunAt = 0
 
   /** @param isWatched false: the session takes no place, and only removals by this process make a load outdated */
   constructor(sessions: LiveSessions, isWatched = true) {
@@ -53,11 +55,17 @@ export class SessionLease {
     return destroyed === undefined ? this.#load() : destroyed.then(() => this.#load())
   }
 
-  /** Whether what the last load found is still all that is known of the session. */
+  /** Whether what the last load found is still all that is known of the session, but for a touch. */
   isCurrent({ snapshot }: FoundSession): boolean {
     const live = this.#live
     if (this.#sessions.ownDestroys.isUnderWay(this.#sessionID) || this.isRemoved) return false
-    return live === undefined || (live.version === this.#version && live.snapshot === snapshot)
+    if (live === undefined) return true
+    return live.version === this.#version && live.snapshot !== undefined && equalIgnoringExpiry(live.snapshot, snapshot)
+  }
+
+  /** Whether its expiry has passed since the last load began. */
+  hasExpiredSinceLoad(found: FoundSession): boolean {
+    return this.#sessions.operations.hasExpiredSince(this.#loadBegunAt, found)
   }
 
   /** Whether the session was found to be gone since the last load began. */
@@ -78,6 +86,7 @@ export class SessionLease {
     const live = this.#live
     this.#version = live?.version ?? 0
     this.#removals = ownDestroys.removals
+    this.#loadBegunAt = operations.now
     if (live === undefined) return operations.findForHandshake(this.#sessionID)
     return revalidator.loadForHandshake(live, this.#removals)
   }

@@ -8,7 +8,7 @@ import { snapshotOfStored } from '../store/normalized-session.js'
 import type { SessionSnapshot } from '../store/snapshot.js'
 import { trace } from '../trace.js'
 import type { EventSink } from './event-sink.js'
-import { LiveSession } from './live-session.js'
+import { expiryOf, LiveSession } from './live-session.js'
 import type { Mutate, OptimisticWriter } from './optimistic-writer.js'
 import type { OwnDestroys } from './own-destroys.js'
 import type { Registry } from './registry.js'
@@ -146,10 +146,15 @@ export class SessionOperations implements SessionActions {
     this.#deps.reports.fault('event-listener', error)
   }
 
-  /** Whether a session that was found has expired by now, as far as the store knew. */
-  isOver({ stored }: FoundSession): boolean {
-    const { clock } = this.#deps
-    return stored !== undefined && isOver(stored, clock.now(), clock)
+  get now(): number {
+    return this.#deps.clock.now()
+  }
+
+  /** Whether the expiry of a session has passed since a read that found it began, at `begunAt`. */
+  hasExpiredSince(begunAt: number, { stored, snapshot }: FoundSession): boolean {
+    const expiresAt = expiryOf(stored, snapshot)
+    // A record's date that had passed before says nothing: the store has found the session in spite of it.
+    return expiresAt <= this.now && (expiresAt > begunAt || stored?.expiresAt !== undefined)
   }
 
   /** Nothing works any longer once what has begun is done. */

@@ -55,6 +55,11 @@ export class SessionReads extends SessionVersion {
     return this.#begun
   }
 
+  /** Whether a read has been applied that began after so many others. */
+  hasReadSince(readsBegun: number): boolean {
+    return this.#applied > readsBegun
+  }
+
   /** False: something newer has been applied, and this answer says nothing new. */
   applyRead(read: number): boolean {
     if (read < this.#applied) return false

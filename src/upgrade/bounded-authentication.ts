@@ -6,7 +6,7 @@ import type { Duplex } from 'node:stream'
 
 import type { AuthenticationScope, Authenticator, AuthResult } from '../authenticate/authenticator.js'
 import type { EventSink } from '../live/event-sink.js'
-import { refusalOf } from '../refusals.js'
+import { refusalOf, type Refusal } from '../refusals.js'
 import type { PendingUpgrades } from './pending-upgrades.js'
 
 /** What the limits are made of. */
@@ -32,6 +32,11 @@ export class BoundedAuthentication {
 
   get isShuttingDown(): boolean {
     return this.#isShuttingDown
+  }
+
+  /** What becomes of a request whose session is found to be gone after its authentication. */
+  orAnonymous(refusal: Refusal): Refusal | 'anonymous' {
+    return this.#deps.authenticator.orAnonymous(refusal)
   }
 
   /** From now on every result is `shutting-down`, of those under way, too. */

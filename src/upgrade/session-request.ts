@@ -21,7 +21,7 @@ export interface SessionRequest extends IncomingMessage {
 }
 
 /** From the request to its context, never the other way: a context must not keep a request alive. */
-const contexts = createPrivateSlot<object, SessionContext>()
+const contexts = createPrivateSlot<object, SessionContext | undefined>()
 
 /* One accessor for all requests. It gives way to a plain value when it is first used, as any property of a request is. */
 const lazySession: PropertyDescriptor & ThisType<SessionRequest> = {
@@ -52,6 +52,13 @@ export function putSessionOn(
   put.sessionID = context.sessionID
   put.sessionStore = store
   Object.defineProperty(request, 'session', lazySession)
+}
+
+/** Takes it off again: `authorize` was asked about a session without which the request is let in after all. */
+export function takeSessionOff(request: IncomingMessage): void {
+  if (contexts.get(request) === undefined) return
+  contexts.set(request, undefined)
+  for (const name of ['session', 'sessionID', 'sessionStore']) Reflect.deleteProperty(request, name)
 }
 
 /** The same for `authorize`, which is asked before the request is let in. */

@@ -19,7 +19,7 @@ import { trace } from '../trace.js'
 import type { BoundedAuthentication } from './bounded-authentication.js'
 import type { ClaimedUpgrade } from './claimed-upgrade.js'
 import type { CookieRenewal } from './renewed-cookie.js'
-import { putSessionOn, type SessionRequest } from './session-request.js'
+import { putSessionOn, takeSessionOff, type SessionRequest } from './session-request.js'
 import { leaveErrorsToWs } from './survive-errors.js'
 import type { UpgradeTarget } from './upgrade-target.js'
 import { isVerified, withoutVerifyClient } from './verify-client.js'
@@ -51,11 +51,14 @@ export class SocketOpener {
   }
 
   #openSession(upgrade: ClaimedUpgrade, target: UpgradeTarget, result: AuthenticatedSession): Refusal | undefined {
-    const { sessions, renewal, requestStore } = this.#deps
+    const { authentication, sessions, renewal, requestStore } = this.#deps
     const { context, found, lease, handshake } = result
     const { live } = lease
     // Another handshake, or a check, has found it gone since this one began to load it.
-    if (live === undefined || lease.isRemoved) return refusalOf('no-session')
+    if (live === undefined || lease.isRemoved) {
+      const without = authentication.orAnonymous(refusalOf('no-session'))
+      return without === 'anonymous' ? this.#openAnonymous(upgrade, target) : without
+    }
     if (!sessions.limits.hasRoom(found)) return refusalOf('too-many-sockets')
     putSessionOn(upgrade.request, context, requestStore)
     const setCookie = renewal.cookieFor(result, upgrade.request)
@@ -66,11 +69,13 @@ export class SocketOpener {
     })
     // The browser has a cookie with a new expiry now: the store must not be behind.
     if (setCookie !== undefined && context.ws !== undefined) sessions.renew(live)
-    if (!lease.isCurrent(found)) sessions.binder.recheck(live, found, [context])
+    if (!lease.isCurrent(found) || sessions.binder.isToBeAskedAgain(context, found))
+      sessions.binder.recheck(live, found, context)
     return refusal
   }
 
   #openAnonymous(upgrade: ClaimedUpgrade, target: UpgradeTarget): Refusal | undefined {
+    takeSessionOff(upgrade.request)
     return this.#handOver(upgrade, target.wss, undefined, (ws) => {
       this.#deps.sessions.binder.openAnonymous(ws)
       this.#connect(ws, upgrade.request as SessionRequest, undefined, target)

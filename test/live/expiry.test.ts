@@ -3,7 +3,7 @@ import { describe, expect, it, vi } from 'vitest'
 import type { Authorize } from 'ws-session-bridge'
 import { startApp } from '../support/app.js'
 import { atEnd } from '../support/at-end.js'
-import { open } from '../support/client.js'
+import { refused } from '../support/client.js'
 import { createGate, gatedStore } from '../support/gate.js'
 import { done, PlainConnection, record, rest, startBridge, stopClocks, until } from './bound.js'
 import { bindFound, ByHandLiveStore, stored } from './by-hand-live-store.js'
@@ -12,6 +12,44 @@ import { watchTimers } from './open-timers.js'
 import { TtlStore } from './ttl-store.js'
 
 const failure = new Error('away')
+
+describe('a date that another process has written', () => {
+  it('counts, although this process has put the expiry off before', async () => {
+    const pass = stopClocks()
+    const store = new MemoryStore()
+    const app = await startApp({ store, session: { cookie: { maxAge: 600_000 } }, bridge: { revalidateMs: 1_000_000 } })
+    const cookie = await app.login('ada')
+    const { client, context } = await connect(app, cookie)
+    await pass(1_000)
+    await app.call('GET', '/me', cookie)
+    const { sessions } = store as unknown as { readonly sessions: Record<string, string> }
+    const elsewhere = JSON.parse(sessions[context.sessionID]!) as { cookie: { expires: string } }
+    elsewhere.cookie.expires = new Date(Date.now() + 60_000).toISOString()
+    sessions[context.sessionID] = JSON.stringify(elsewhere)
+    await context.refresh()
+    expect(context.session.cookie.expires).toBe(elsewhere.cookie.expires)
+    await pass(60_000)
+    expect(await client.closed).toEqual({ code: 4401, reason: 'expired' })
+  })
+
+  it('does not count where it is only the one that a touch has left in the record', async () => {
+    const pass = stopClocks()
+    const { store, bind, bridge } = startBridge({ store: new TtlStore(), revalidateMs: 1_000_000 })
+    store.set('id', record({ views: 1 }, 60_000))
+    const { context } = await bind('id')
+    await done((callback) => store.set('id', record({ views: 2 }, 60_000), callback))
+    await pass(30_000)
+    await done((callback) => store.touch!('id', record({}, 60_000), callback))
+    const putOff = context.session.cookie.expires
+    for (let reads = 0; reads < 3; reads += 1) {
+      bridge.check('id')
+      await rest()
+      expect(context.session.cookie.expires).toBe(putOff)
+    }
+    await pass(59_000)
+    expect(context.ended).toBeUndefined()
+  })
+})
 
 describe('a session that nothing keeps alive', () => {
   it('closes its sockets with 4401 on time, as expired', async () => {
@@ -259,25 +297,28 @@ describe('an expiry that passes between a read and its use', () => {
     expect(context.ended).toBeUndefined()
   })
 
-  /*
-   * The store had said "it is there", and the date had passed by more than a second when its answer came: that was taken for a
-   * date that says nothing, and the socket stayed until the next revalidation.
-   */
-  it('during a handshake closes the socket all the same', async () => {
-    const pass = stopClocks()
-    const gate = createGate()
-    const app = await startApp({
-      store: new TtlStore(),
-      session: { cookie: { maxAge: 2_000 } },
-      bridge: { authorize: () => gate.wait().then(() => true), revalidateMs: 1_000_000 },
-    })
-    const opening = open(app.wsUrl, { cookie: await app.login('ada') })
-    await gate.arrived
-    await pass(4_000)
-    gate.open()
-    const client = await opening
-    await pass(1_000)
-    expect(await client.closed).toEqual({ code: 4401, reason: 'expired' })
+  /* With `rolling`, the session was brought back by the touch of what had been read before. */
+  it('during a handshake refuses it, and leaves the session as it is', async () => {
+    for (const rolling of [false, true]) {
+      for (const lateMs of [1, 2_000]) {
+        const pass = stopClocks()
+        const gate = createGate()
+        const store = new TtlStore()
+        const app = await startApp({
+          store,
+          session: { cookie: { maxAge: 2_000 }, rolling },
+          bridge: { authorize: () => gate.wait().then(() => true), revalidateMs: 1_000_000 },
+        })
+        const opening = refused(app.wsUrl, { cookie: await app.login('ada') })
+        await gate.arrived
+        await pass(2_000 + lateMs)
+        gate.open()
+        expect((await opening).status).toBe(401)
+        await rest()
+        expect(store.data.size).toBe(0)
+        vi.useRealTimers()
+      }
+    }
   })
 
   it('while the store answers slowly, after a clock was set, closes the socket all the same', async () => {

@@ -6,7 +6,7 @@ import type { Authorize, SessionBridgeOptions, SessionEnd } from 'ws-session-bri
 import { startApp, type AppOptions } from '../support/app.js'
 import { open, refused } from '../support/client.js'
 import { createGate, gatedStore, type Gate } from '../support/gate.js'
-import { PlainConnection, record, rest, startBridge, stopClocks, until } from './bound.js'
+import { done, PlainConnection, record, rest, startBridge, stopClocks, until } from './bound.js'
 import { connect } from './connected.js'
 import { TtlStore, type Kept } from './ttl-store.js'
 
@@ -233,6 +233,24 @@ describe('while authorize is being asked again, messages', () => {
       client.ws.send('at once')
       await until(() => heard.length === 1)
     }
+  })
+})
+
+describe('between a change by this process and its read, a message', () => {
+  it('is held where authorize has to be asked, and dropped when it says no', async () => {
+    const { app, hold, cookie, client, heard, say } = await startTalking({
+      bridge: { authorize: ({ role }) => role !== 'none' },
+    })
+    const sessionID = app.bridge.readSessionID(cookie)!
+    const gate = hold('get')
+    await done((callback) => app.store.set(sessionID, record({ user: 'ada', role: 'none' }), callback))
+    await gate.arrived
+    await rest()
+    await say('as before')
+    expect(heard).toEqual([])
+    gate.open()
+    expect((await client.closed).code).toBe(4403)
+    expect(heard).toEqual([])
   })
 })
 

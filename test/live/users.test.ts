@@ -2,7 +2,10 @@ import { MemoryStore } from 'express-session'
 import { describe, expect, it, vi } from 'vitest'
 import { createSessionBridge, type SessionSnapshot } from 'ws-session-bridge'
 import { createTestBridge } from 'ws-session-bridge/testing'
+import { startApp } from '../support/app.js'
 import { atEnd } from '../support/at-end.js'
+import { open } from '../support/client.js'
+import { createGate } from '../support/gate.js'
 import { done, PlainConnection, record, startBridge, until } from './bound.js'
 
 const identify = ({ user }: SessionSnapshot): string | undefined => user
@@ -179,6 +182,54 @@ describe('reauthorize', () => {
     expect(bridge.reauthorize(({ user }) => user === 'grace')).toBe(1)
     expect(bridge.reauthorize({ user: 'nobody' })).toBe(0)
     expect(grace.context.ended).toBeUndefined()
+  })
+
+  it('asks again about a handshake under way, and about a context that is not bound yet', async () => {
+    let isBanned = false
+    const gate = createGate()
+    const { bridge, authenticate, logIn } = await startWithUsers({
+      authorize: async () => {
+        const isPermitted = !isBanned
+        await gate.wait()
+        return isPermitted
+      },
+    })
+    await logIn('ada', 'ada')
+    const authenticating = authenticate('ada')
+    await gate.arrived
+    isBanned = true
+    bridge.reauthorize({ user: 'ada' })
+    gate.open()
+    const connection = new PlainConnection()
+    const context = await authenticating
+    bridge.bind(context, connection)
+    await until(() => context.ended !== undefined)
+    expect(connection.closings).toMatchObject([{ code: 4403 }])
+  })
+
+  it('asks again about a socket that has just been opened by a handshake which was asked about before', async () => {
+    let isBanned = false
+    const gate = createGate()
+    const heard: unknown[] = []
+    const app = await startApp({
+      bridge: {
+        authorize: async () => {
+          const isPermitted = !isBanned
+          await gate.wait()
+          return isPermitted
+        },
+      },
+      onConnection: (ws) => ws.on('message', (data) => heard.push(data)),
+    })
+    const opening = open(app.wsUrl, { cookie: await app.login('ada') })
+    await gate.arrived
+    isBanned = true
+    app.bridge.reauthorize()
+    gate.open()
+    const client = await opening
+    client.ws.send('too late')
+    expect((await client.closed).code).toBe(4403)
+    expect(heard).toEqual([])
   })
 
   it('holds messages until the answer, then delivers or drops them', async () => {

@@ -74,6 +74,55 @@ describe("with anonymous: 'accept', a client", () => {
     expect((await refused(app.wsUrl, { cookie: await app.login('bob') })).status).toBe(403)
   })
 
+  it('whose session is logged out while authorize is asked about it has no request.session either', async () => {
+    const app = await startApp({
+      bridge: {
+        ...anonymous,
+        authorize: async () => {
+          await app.call('POST', '/logout', cookie)
+          return true
+        },
+      },
+    })
+    const cookie = await app.login('ada')
+    const { request, rest } = await connectAs(app, { cookie })
+    expect(rest).toEqual([undefined])
+    for (const name of ['session', 'sessionID', 'sessionStore']) expect(request).not.toHaveProperty(name)
+  })
+
+  it('whose session is found to be gone right before the 101 is let in, too', async () => {
+    let whenFound: (() => void) | undefined
+    class SynchronousStore extends MemoryStore {
+      override get(...[sessionID, callback]: Parameters<MemoryStore['get']>): void {
+        super.get(sessionID, (error, found) => {
+          whenFound?.()
+          callback(error, found)
+        })
+      }
+
+      override destroy(...[sessionID, callback]: Parameters<MemoryStore['destroy']>): void {
+        super.destroy(sessionID)
+        callback?.()
+      }
+    }
+    const app = await startApp({ store: new SynchronousStore(), bridge: { ...anonymous, authorize: () => true } })
+    for (let turns = 0; turns < 24; turns += 1) {
+      const cookie = await app.login('ada')
+      const sessionID = app.bridge.readSessionID(cookie)!
+      whenFound = () => {
+        whenFound = undefined
+        let turn = Promise.resolve()
+        for (let passed = 0; passed < turns; passed += 1) turn = turn.then(() => undefined)
+        void turn.then(() => {
+          app.store.destroy(sessionID, () => undefined)
+        })
+      }
+      const { client } = await connectAs(app, { cookie })
+      client.ws.terminate()
+    }
+    expect(app.refusals).toEqual([])
+  })
+
   it.each([
     ['unsigned', 'unsigned-cookie', () => 'connect.sid=anything'],
     ['forged', 'bad-signature', (app: App) => `${app.bridge.signedCookie('unknown').slice(0, -3)}xyz`],
