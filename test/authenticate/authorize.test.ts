@@ -161,7 +161,8 @@ describe('authorize', () => {
   it('that answers too late opens nothing', async () => {
     const gate = createGate()
     const app = await startApp({
-      bridge: { handshakeTimeoutMs: 100, authorize: () => gate.wait().then(() => true) },
+      // Long enough that a busy machine has asked authorize by then.
+      bridge: { handshakeTimeoutMs: 1_000, authorize: () => gate.wait().then(() => true) },
       onConnection: () => expect.unreachable('a socket was let in'),
     })
     const request = rawRequest(app.port, upgradeRequest({ cookie: await app.login('ada') }))

@@ -80,7 +80,7 @@ describe.each(awaits)('a client that leaves during the handshake, at %s', (where
   })
 
   it('is refused at the deadline when it closed behind unread bytes and the answer never comes', async () => {
-    const { app, client, socket, closed } = await holdHandshake(where, { handshakeTimeoutMs: 100 })
+    const { app, client, socket, closed } = await holdHandshake(where, { handshakeTimeoutMs: 500 })
     client.socket.end('unread')
     await hasFin(socket)
     await expect.poll(() => app.refusals, { interval: 5 }).toEqual([{ reason: 'timeout', status: 503 }])

@@ -180,14 +180,17 @@ describe('an unclaimed upgrade beside another listener', () => {
   })
 
   it('is the bridge’s own again when a later listener hands it to handleUpgrade', async () => {
-    const { app, cookie } = await startBeside(silent, { mount: { path: '/elsewhere' } })
+    const { app, cookie } = await startBeside(silent, {
+      mount: { path: '/elsewhere' },
+      bridge: { handshakeTimeoutMs: 1_000 },
+    })
     app.server.on('upgrade', (request, socket, head) => {
       setImmediate(() => {
         app.bridge.handleUpgrade(app.wss, request, socket, head)
       })
     })
     const { ws } = await open(app.wsUrl, { cookie })
-    await new Promise((resolve) => setTimeout(resolve, 300))
+    await new Promise((resolve) => setTimeout(resolve, 1_200))
     expect(ws.readyState).toBe(ws.OPEN)
   })
 })
@@ -244,7 +247,7 @@ describe('an upgrade of the bridge that another listener has answered meanwhile'
 
 describe('a mount without a path on a server that has other upgrade listeners', () => {
   it('is a fault at its first upgrade, once', async () => {
-    const { app, cookie } = await startBeside(silent, { mount: {} })
+    const { app, cookie } = await startBeside(silent, { mount: {}, bridge: { handshakeTimeoutMs: 5_000 } })
     expect(app.faults).toEqual([])
     await open(app.wsUrl, { cookie })
     await open(app.wsUrl, { cookie })
