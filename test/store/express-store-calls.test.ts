@@ -2,7 +2,7 @@ import { MemoryStore, type Store } from 'express-session'
 import { describe, expect, it } from 'vitest'
 import { ExpressStore } from '../../src/store/express-store.js'
 import type { StoreCall } from '../../src/store/store-calls.js'
-import { done, record, rest } from '../live/bound.js'
+import { done, record, rest, stopClocks } from '../live/bound.js'
 import { atEnd } from '../support/at-end.js'
 import { gatedStore } from '../support/gate.js'
 
@@ -77,14 +77,15 @@ describe('the calls that an ExpressStore reports', () => {
   })
 
   it('are the set of its own replace, too, where that is answered after its time', async () => {
+    const pass = stopClocks()
     const { store, hold } = gatedStore(new MemoryStore())
     store.set('id', record({ user: 'ada' }))
-    const { live, calls } = reportsOf(store, 20)
+    const { live, calls } = reportsOf(store, 1_000)
     const gate = hold('set', 'answer')
     const held = await live.get('id')
     const replacing = live.replace('id', held!, record({ user: 'grace' })).catch(() => undefined)
     await gate.arrived
-    await new Promise((resolve) => setTimeout(resolve, 40))
+    await pass(2_000, 500)
     expect(calls).toEqual([])
     gate.open()
     await replacing

@@ -219,7 +219,8 @@ describe('an own touch and an own update of one session', () => {
 
 describe('an update whose time has passed', () => {
   it('is rejected, reads no more and writes nothing, though others write all the time', async () => {
-    const { store, live } = liveOn(new DocumentStore(), 50)
+    const pass = stopClocks()
+    const { store, live } = liveOn(new DocumentStore(), 1_000)
     store.data.set('id', record({ user: 'ada' }))
     const held = await live.get('id')
     const original = store.get.bind(store)
@@ -229,7 +230,9 @@ describe('an update whose time has passed', () => {
         store.set('id', record({ user: 'ada' }), () => callback?.(error, found))
       })
     })
-    await expect(live.replace('id', held!, admin())).rejects.toBeInstanceOf(StoreUnavailableError)
+    const rejected = expect(live.replace('id', held!, admin())).rejects.toBeInstanceOf(StoreUnavailableError)
+    await pass(1_000, 100)
+    await rejected
     await rest()
     const reads = get.mock.calls.length
     await rest(50)
@@ -238,12 +241,16 @@ describe('an update whose time has passed', () => {
   })
 
   it('holds up the next one no longer than its own time, and writes nothing when its read is answered after all', async () => {
+    const pass = stopClocks()
     const { store, hold } = gatedStore(new DocumentStore())
-    const { live } = liveOn(store, 30)
+    const { live } = liveOn(store, 1_000)
     store.data.set('id', record({ user: 'ada' }))
     const held = await live.get('id')
     const gate = hold('get')
-    await expect(live.replace('id', held!, record({ user: 'eve' }))).rejects.toBeInstanceOf(StoreUnavailableError)
+    const eve = record({ user: 'eve' })
+    const rejected = expect(live.replace('id', held!, eve)).rejects.toBeInstanceOf(StoreUnavailableError)
+    await pass(1_000, 500)
+    await rejected
     expect(await live.replace('id', held!, admin())).toHaveProperty('replaced')
     gate.open()
     await rest()
