@@ -95,7 +95,7 @@ describe('a session that nothing keeps alive', () => {
   })
 
   it('closes its sockets on a clock that runs, too', async () => {
-    const app = await startApp({ session: { cookie: { maxAge: 1_500 } } })
+    const app = await startApp({ session: { cookie: { maxAge: 3_000 } } })
     const { client, context } = await connect(app, await app.login('ada'))
     const expires = Date.parse(context.session.cookie.expires!)
     expect(await client.closed).toEqual({ code: 4401, reason: 'expired' })

@@ -275,7 +275,7 @@ describe('a store that is away', () => {
 describe('a socket whose session cannot be checked', () => {
   it('still gets its messages through, and is closed with 1013 after unverifiedMs', async () => {
     const app = await startApp({
-      bridge: { unverifiedMs: 1_500, keepAlive: 'never' },
+      bridge: { unverifiedMs: 3_000, keepAlive: 'never' },
       onConnection(ws, _request, context) {
         ws.on('message', () => ws.send(String(context.session.user)))
       },
@@ -324,7 +324,7 @@ describe('an authorize that throws for a connected socket', () => {
     let broken = false
     const app = await startApp({
       bridge: {
-        unverifiedMs: 300,
+        unverifiedMs: 1_500,
         authorize: () => {
           if (broken) throw new Error('the directory is down')
           return true
