@@ -8,6 +8,7 @@ import { announceChanges } from '../../src/channel/announce-changes.js'
 import { AnnouncedStore } from '../../src/channel/announced-store.js'
 import { Announcer } from '../../src/channel/announcer.js'
 import { ProcessGroup } from '../../src/channel/process-group.js'
+import { rest } from '../live/bound.js'
 import { atEnd } from '../support/at-end.js'
 import { recordOf } from '../store/live-store-suite.js'
 import { createHub, type Hub } from './memory-channel.js'
@@ -38,7 +39,11 @@ function process(hub: Hub, watched: readonly string[] = [], store: Store = new M
 const set = (store: Store, sessionID: string, data = {}) =>
   new Promise((resolve) => store.set(sessionID, recordOf(data), resolve))
 const destroy = (store: Store, sessionID: string) => new Promise((resolve) => store.destroy(sessionID, resolve))
-const turns = () => new Promise((resolve) => setTimeout(resolve, 30))
+/** Time in which something may come that is not to come, and some turns for what a busy machine has put off. */
+const turns = async () => {
+  await new Promise((resolve) => setTimeout(resolve, 30))
+  await rest()
+}
 
 async function settled(...processes: { reports: unknown[] }[]) {
   await turns()
