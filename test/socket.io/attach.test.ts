@@ -186,12 +186,14 @@ describe('an upgrade from polling to websocket', () => {
 
 describe('beside bridge.attach() on the same server', () => {
   it('both serve their paths, and leave each other alone', async () => {
-    const app = await startIo({}, { destroyUpgradeTimeout: 100 })
+    const app = await startIo({}, { destroyUpgradeTimeout: 500 })
     const cookie = await app.login('ada')
     const ws = await open(app.wsUrl, { cookie })
     for (const [, ways] of transports) await connectTo(app, { transports: ways, cookie })
     expect((await refusedUpgrade(app.wsUrl)).status).toBe(401)
     await refused(clientOf(app))
+    // As long as Engine.IO leaves an upgrade that no one answers.
+    await new Promise((resolve) => setTimeout(resolve, 500))
     expect(app.bridge.stats().sockets).toBe(4)
     await app.call('POST', '/logout', cookie)
     expect(await ws.closed).toMatchObject({ code: 4401 })
