@@ -114,7 +114,7 @@ describe('the reader of batches', () => {
   })
 
   it('keeps no caller waiting beyond the deadline, neither under way nor collecting', async () => {
-    const { reader, asked, answer } = startReader(200)
+    const { reader, asked, answer } = startReader(1_000)
     const expected = expect.objectContaining({ reason: expect.any(StoreUnavailableError) as unknown }) as unknown
     const first = reader.read('a', {})
     first.catch(() => undefined)
