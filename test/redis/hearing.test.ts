@@ -111,7 +111,7 @@ describe('what is heard of Redis', () => {
         expiration: 'KEEPTTL',
       })
       .del(app.keyOf('gone'))
-      .pExpire(app.keyOf('shortened'), 300)
+      .pExpire(app.keyOf('shortened'), 3_000)
       .exec()
     expect(await changed).toMatchObject({ user: 'eve' })
     expect((await sockets.gone.ended).reason).toBe('destroyed')
@@ -156,11 +156,16 @@ describe('what is heard of Redis', () => {
       await expect.poll(() => announced.mock.calls.length).toBe(time)
       await first!.refresh()
     }
-    const changed = new Promise((resolve) => others[0]!.once('change', resolve))
-    const since = performance.now()
-    await killer.set(app.keyOf(others[0]!.sessionID), text.replace('ada', 'eve'), { expiration: 'KEEPTTL' })
-    await changed
-    expect(performance.now() - since).toBeLessThan(400)
+    // What is held back comes half a second later: of five others, a busy machine is not late for each.
+    const lateness: number[] = []
+    for (const other of others.slice(0, 5)) {
+      const changed = new Promise((resolve) => other.once('change', resolve))
+      const since = performance.now()
+      await killer.set(app.keyOf(other.sessionID), text.replace('ada', 'eve'), { expiration: 'KEEPTTL' })
+      await changed
+      lateness.push(performance.now() - since)
+    }
+    expect(Math.min(...lateness)).toBeLessThan(400)
   })
 
   it('costs handshakes no more than time when connections are killed', async () => {
