@@ -14,7 +14,9 @@ import { startRedisServer } from '../support/redis.js'
 import { startOnRedis } from './app-on-redis.js'
 import { startProxy } from './proxy.js'
 
-const timeoutMs = 300
+const timeoutMs = 500
+/** Without that option it would be two seconds. */
+const latestMs = 1_900
 
 async function startAway(options: Parameters<typeof startOnRedis>[0] = {}) {
   const server = await startRedisServer()
@@ -65,13 +67,13 @@ describe('Redis that hangs', () => {
       }
     }
     await Promise.all(Array.from({ length: 10 }, keepTrying))
-    expect(durations.length).toBeGreaterThan(100)
+    expect(durations.length).toBeGreaterThan(50)
     // The test keeps every refusal, and with it an Error and its stack.
     for (const { reason } of app.refusals.splice(0)) expect(reason).toBe('store-failed')
     const grown = (heapUsed() - heapBefore) / 1_048_576
     console.log(`10 s without Redis: ${durations.length} handshakes refused, heap ${grown.toFixed(1)} MiB more`)
     expect(grown).toBeLessThan(5)
-    expect(Math.max(...durations)).toBeLessThan(timeoutMs + 700)
+    expect(Math.max(...durations)).toBeLessThan(latestMs)
     expect(app.bridge.stats()).toMatchObject({ pending: 0, sockets: 20 })
 
     app.redis.kill('SIGCONT')
@@ -96,7 +98,7 @@ describe('Redis that hangs', () => {
     for (const call of calls) {
       const since = performance.now()
       await expect(call()).rejects.toBeInstanceOf(StoreUnavailableError)
-      expect(performance.now() - since).toBeLessThan(timeoutMs + 700)
+      expect(performance.now() - since).toBeLessThan(latestMs)
     }
     expect(context.ended).toBeUndefined()
   })
@@ -149,10 +151,10 @@ describe('Redis that is down', () => {
     expect((await refused(app.wsUrl, { cookie })).status).toBe(503)
     await expect(app.bridge.load('id')).rejects.toBeInstanceOf(StoreUnavailableError)
     await expect(app.bridge.destroy('id')).rejects.toBeInstanceOf(StoreUnavailableError)
-    expect(performance.now() - since).toBeLessThan(1_000)
+    expect(performance.now() - since).toBeLessThan(latestMs)
 
     await startRedisServer({ port })
-    await expect.poll(() => client.isReady, { timeout: 5_000 }).toBe(true)
+    await expect.poll(() => client.isReady, { timeout: 20_000 }).toBe(true)
     await acceptedAgain(app, await app.login('ada'))
     expect(app.faults).toEqual([])
   })

@@ -41,7 +41,7 @@ async function startTwo(connect: () => Promise<RedisClient>) {
   const prefix = `test:${randomUUID()}:`
   const start = async (): Promise<App> => {
     const store = new RedisStore({ client: await connect(), prefix, ttl: 3600 })
-    return await startApp({ store, bridge: { live: redisLiveStore(store, { timeoutMs: 1_000 }) } })
+    return await startApp({ store, bridge: { live: redisLiveStore(store) } })
   }
   return { one: await start(), other: await start(), prefix }
 }

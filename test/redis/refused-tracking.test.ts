@@ -13,7 +13,7 @@ async function startBehindProxy() {
   atEnd(() => {
     admin.destroy()
   })
-  const app = await startOnRedis({ url: `redis://127.0.0.1:${proxy.port}`, live: { timeoutMs: 500 } })
+  const app = await startOnRedis({ url: `redis://127.0.0.1:${proxy.port}`, live: { timeoutMs: 1_000 } })
   const tracking = async () =>
     (await admin.sendCommand<string>(['CLIENT', 'LIST'])).split('\n').filter((line) => / flags=\w*t/.test(line)).length
   return { server, proxy, admin, app, tracking }

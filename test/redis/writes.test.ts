@@ -109,7 +109,8 @@ describe('a write on Redis', () => {
     isTouching.abort()
     await touching
     await Promise.allSettled(updates)
-    expect(took).toBeLessThan(1_000)
+    // Behind those of the other session, it would come to its deadline of two seconds.
+    expect(took).toBeLessThan(1_900)
   })
 
   it('without scripts waits for the writes of its own key alone, even where one of them never ends', async () => {

@@ -77,7 +77,7 @@ describe('connect-redis', () => {
 describe('connect-redis while Redis is unavailable', () => {
   it.each(['SIGKILL', 'SIGSTOP'] as const)('refuses with 503, never with 401, after %s', async (signal) => {
     const server = await startRedisServer()
-    const app = await startOnRedis(server.url, { bridge: { handshakeTimeoutMs: 200 } })
+    const app = await startOnRedis(server.url, { bridge: { handshakeTimeoutMs: 1_000 } })
     const cookie = await app.login('ada')
     await open(app.wsUrl, { cookie })
 
@@ -94,7 +94,7 @@ describe('connect-redis while Redis is unavailable', () => {
 
   it('lets sessions in again when Redis is back', async () => {
     const server = await startRedisServer()
-    const app = await startOnRedis(server.url, { bridge: { handshakeTimeoutMs: 200 } })
+    const app = await startOnRedis(server.url, { bridge: { handshakeTimeoutMs: 1_000 } })
     const cookie = await app.login('ada')
     server.kill('SIGSTOP')
     expect((await refused(app.wsUrl, { cookie })).status).toBe(503)
