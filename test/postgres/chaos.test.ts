@@ -81,7 +81,7 @@ describe('chaos on PostgreSQL', () => {
           ),
       )
     }
-    await expect.poll(() => differences().catch(String), { timeout: 10_000 }).toEqual([])
+    await expect.poll(() => differences().catch(String), { timeout: 20_000 }).toEqual([])
     for (const { bridge, faults } of nodes) {
       const { sockets, ended } = bridge.stats()
       expect(sockets).toBeGreaterThan(0)
