@@ -66,7 +66,7 @@ describe('the demo', () => {
   })
 
   it('ends a session that was not used, and says so', async () => {
-    const demo = await startObservedDemo({ maxAgeMs: 3_000 })
+    const demo = await startObservedDemo({ maxAgeMs: 8_000 })
     const ada = await newVisitor(browser)
     const page = await openTab(ada, demo.url)
     await login(page, 'Ada')
@@ -76,7 +76,7 @@ describe('the demo', () => {
   })
 
   it('keeps the cookie in the browser as long as the session that messages keep alive', async () => {
-    const demo = await startObservedDemo({ maxAgeMs: 4_000 })
+    const demo = await startObservedDemo({ maxAgeMs: 12_000 })
     const ada = await newVisitor(browser)
     const page = await openTab(ada, demo.url)
     await login(page, 'Ada')

@@ -82,7 +82,7 @@ describe.each(places)('the demo, on $name,', ({ start }) => {
   })
 
   it('shows how long the session lasts, and how a message refills that', async () => {
-    const [here] = await start({ maxAgeMs: 8_000 })
+    const [here] = await start({ maxAgeMs: 16_000 })
     const ada = await newVisitor(browser)
     const page = await openTab(ada, here.url)
     await login(page, 'Ada')
