@@ -3,6 +3,7 @@ import { MemoryStore } from 'express-session'
 import type { Browser } from 'playwright-core'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { startChromium } from '../support/chromium.js'
+import { freePort } from '../support/redis-server.js'
 import { inMemory } from '../../demo/src/session-backend.js'
 import {
   attempt,
@@ -41,7 +42,9 @@ describe('the demo', () => {
 
   it('says when its server is gone, and tries again with growing pauses until it is back', async () => {
     const [store, secret] = [new MemoryStore(), 'outlives a restart']
-    const demo = await startObservedDemo({ backend: inMemory(store), secret })
+    // One that no connection of another test is given meanwhile.
+    const port = await freePort()
+    const demo = await startObservedDemo({ backend: inMemory(store), secret, port })
     const page = await openTab(await newVisitor(browser), demo.url)
     await login(page, 'Ada')
 
@@ -58,7 +61,7 @@ describe('the demo', () => {
       expect(ms).toBeGreaterThanOrEqual(250 * 2 ** attempts - 51)
       expect(ms).toBeLessThanOrEqual(500 * 2 ** attempts + 51)
     })
-    const again = await startObservedDemo({ backend: inMemory(store), secret, port: Number(new URL(demo.url).port) })
+    const again = await startObservedDemo({ backend: inMemory(store), secret, port })
 
     await page.getByRole('button', { name: 'Connect now' }).click()
     await connected(page, 'Ada')

@@ -9,6 +9,7 @@ import { beforeAll, describe, expect, it } from 'vitest'
 import { atEnd } from '../support/at-end.js'
 import { startChromium } from '../support/chromium.js'
 import { compiled } from '../support/forked.js'
+import { freePort } from '../support/redis-server.js'
 import { redisUrl } from '../support/redis.js'
 import { connected, login, newVisitor, openTab, say, visit } from './demo-in-browser.js'
 
@@ -36,8 +37,8 @@ interface Cluster {
 async function startCluster(env: Record<string, string> = {}): Promise<Cluster> {
   const { REDIS_URL: _given, ...inherited } = process.env
   const child = spawn(process.execPath, [script], {
-    // Any free ports would do, but the second node's is the first one's and one more, or the next free one.
-    env: { ...inherited, PORT: String(20_000 + (process.pid % 20_000)), ...env },
+    // The second node's is the first one's and one more, or the next free one.
+    env: { ...inherited, PORT: String(await freePort()), ...env },
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   atEnd(async () => {

@@ -1,6 +1,7 @@
 // a way to a store's server that a test can close and open again.
 import { once } from 'node:events'
-import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
+import { connect, createServer, type Socket } from 'node:net'
+import { freePort } from '../support/redis-server.js'
 
 export interface Way {
   /** Where the store finds its server. */
@@ -35,8 +36,9 @@ export async function wayTo(port: number): Promise<Way> {
     server.listen(on, '127.0.0.1')
     await once(server, 'listening')
   }
-  await open(0)
-  const way = (server.address() as AddressInfo).port
+  // One that no other connection is given while it is closed.
+  const way = await freePort()
+  await open(way)
   return {
     port: way,
     async close() {
