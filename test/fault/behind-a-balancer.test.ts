@@ -75,7 +75,7 @@ describe('behind a load balancer that ends TLS and rewrites Host', () => {
   })
 
   it('an idle socket is cut by the balancer, unless it is pinged', async () => {
-    const shorter = (config: string) => config.replace('timeout tunnel 60s', 'timeout tunnel 1s')
+    const shorter = (config: string) => config.replace('timeout tunnel 60s', 'timeout tunnel 3s')
     const silent = await startBehind({}, shorter)
     const pinged = await startBehind({}, shorter)
     atEnd(pingEvery(pinged.app.wss, 300))
@@ -88,7 +88,7 @@ describe('behind a load balancer that ends TLS and rewrites Host', () => {
     expect(await lost!.closed).toMatchObject({ code: 1006 })
     await expect.poll(() => silent.app.bridge.stats()).toMatchObject({ sockets: 0, ended: { closed: 1 } })
     // As long again.
-    for (let pings = 0; pings < 5; pings += 1) await once(kept!.ws, 'ping')
+    for (let pings = 0; pings < 12; pings += 1) await once(kept!.ws, 'ping')
     expect(kept!.ws.readyState).toBe(kept!.ws.OPEN)
     expect(pinged.app.bridge.stats()).toMatchObject({ sockets: 1 })
   })
