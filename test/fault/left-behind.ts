@@ -108,6 +108,11 @@ async function leastHeap({ refusals, faults }: App, timers: OpenTimeouts): Promi
   timers.forget()
   refusals.length = 0
   faults.length = 0
+  return await leastHeapUsed()
+}
+
+/** In bytes, when all is at rest. */
+export async function leastHeapUsed(): Promise<number> {
   let least = Infinity
   // There is no event for when Node has let go of the last sockets, and the collector of the last objects.
   for (let round = 0; round < 6; round += 1) {
