@@ -180,7 +180,7 @@ describe(`a rolling restart under the traffic of ${clients} clients`, () => {
     }
     // Its pause is what a client waits for. What comes on top are 500 handshakes at once, TLS included.
     const over = returns.map(({ overMs }) => overMs).sort((a, b) => a - b)
-    expect(over.at(-1)).toBeLessThan(10_000)
+    expect(over.at(-1)).toBeLessThan(20_000)
     const atShare = (share: number) => over[Math.floor((over.length - 1) * share)]!.toFixed(0)
     console.log(
       `${restarts} restarts, ${clients} clients: ${returns.length} came back, all at the first attempt, ` +
