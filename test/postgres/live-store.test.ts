@@ -122,7 +122,7 @@ describe('postgresLiveStore', () => {
       expect(await live.touch('id')).toBe('touched')
       const touched = (await live.get('id'))!.expiresAt!
       await new Promise<void>((resolve) => store.touch('id', recordOf({}, 600_000), () => resolve()))
-      expect(Math.abs((await live.get('id'))!.expiresAt! - touched)).toBeLessThanOrEqual(1_000)
+      expect(Math.abs((await live.get('id'))!.expiresAt! - touched)).toBeLessThanOrEqual(5_000)
       await pool.query(`UPDATE "${tableName}" SET expire = now() - interval '2 seconds'`)
       expect(await live.get('id')).toBeUndefined()
       expect(await live.touch('id')).toBe('gone')
@@ -143,9 +143,10 @@ describe('postgresLiveStore', () => {
 
   it('is over when the store says so, to the second', async () => {
     const { live, put, store } = await started()
-    await put('id', { user: 'ada' }, 1_000)
+    await put('id', { user: 'ada' }, 3_000)
     const { expiresAt } = (await live.get('id'))!
-    await new Promise((resolve) => setTimeout(resolve, expiresAt! - Date.now()))
+    // A timer may fire a millisecond early.
+    while (Date.now() < expiresAt!) await new Promise((resolve) => setTimeout(resolve, expiresAt! - Date.now()))
     const ofStore = await new Promise((resolve) => {
       store.get('id', (_error: unknown, record) => resolve(record ?? undefined))
     })
@@ -173,7 +174,10 @@ describe('postgresLiveStore', () => {
   })
 
   it('reads, says so once, and hears all as soon as there is one, where the table has no trigger', async () => {
-    const { pool, live, put, faults, tableName, reports } = await started({ trigger: false, live: { timeoutMs: 200 } })
+    const { pool, live, put, faults, tableName, reports } = await started({
+      trigger: false,
+      live: { timeoutMs: 1_000 },
+    })
     await put('id', { user: 'ada' })
     live.watch('id')
     expect(snapshotOfStored((await live.get('id'))!)).toMatchObject({ user: 'ada' })
@@ -200,12 +204,14 @@ describe('postgresLiveStore', () => {
   it('rejects within its deadline while a lock holds up its statement, and recovers', async () => {
     const { pool, live, put, tableName } = await started({ live: { timeoutMs: 300 } })
     await put('id', { user: 'ada' })
-    await live.get('id')
+    // The first one has to connect within the deadline, too.
+    await expect.poll(() => live.get('id').catch(() => undefined)).toBeDefined()
     const other = await pool.connect()
     await other.query(`BEGIN; LOCK TABLE "${tableName}" IN ACCESS EXCLUSIVE MODE`)
     const since = performance.now()
     await expect(live.get('id')).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
-    expect(performance.now() - since).toBeLessThan(1_000)
+    // By default it would be two seconds.
+    expect(performance.now() - since).toBeLessThan(1_900)
     await other.query('ROLLBACK')
     other.release()
     await expect.poll(() => live.get('id').catch(() => undefined)).toBeDefined()
