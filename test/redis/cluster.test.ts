@@ -15,10 +15,10 @@ import { startOnRedis } from './app-on-redis.js'
 
 type App = Awaited<ReturnType<typeof startOnRedis>>
 
-const timeoutMs = 300
+const timeoutMs = 500
 
 /** Apps on one Cluster with the same sessions, and IDs of sessions by the master that holds them. */
-async function startApps(cluster: RedisCluster, count: number, live: RedisLiveStoreOptions = { timeoutMs }) {
+async function startApps(cluster: RedisCluster, count: number, live: RedisLiveStoreOptions = {}) {
   const prefix = `test:${randomUUID()}:`
   const apps = await Promise.all(
     Array.from({ length: count }, () => startOnRedis({ cluster, store: { prefix }, live })),
@@ -48,7 +48,7 @@ async function connected(app: App, ids: readonly string[]) {
 /** Resolves when such a session is heard of again: a change of it reaches its socket. */
 async function hears(app: App, { context }: Awaited<ReturnType<App['connect']>>, value: string): Promise<void> {
   await app.put(context.sessionID, { user: value })
-  await expect.poll(() => context.session.user, { timeout: 5_000 }).toBe(value)
+  await expect.poll(() => context.session.user).toBe(value)
 }
 
 const connectionsOf = async ({ admin }: ClusterNode) => {
@@ -78,7 +78,7 @@ describe('a Cluster in order', () => {
       const [id, short] = (await idsOn(master, 2)) as [string, string]
       await one.put(id, { user: 'ada' }, { px: 20_000 })
       const sockets = [await one.connect(id), await two.connect(id)]
-      await one.put(short, { user: 'ada' }, { px: 1_500 })
+      await one.put(short, { user: 'ada' }, { px: 3_000 })
       const expiring = [await one.connect(short), await two.connect(short)]
 
       const changed = sockets.map(({ nextChange }) => nextChange())
@@ -210,7 +210,7 @@ describe('a Cluster in order', () => {
 describe('slots that move', () => {
   it('take their sessions along: nothing is lost that is written before, meanwhile and after', async () => {
     const cluster = await startRedisCluster()
-    const { apps, app, masters, idsOn } = await startApps(cluster, 2, {})
+    const { apps, app, masters, idsOn } = await startApps(cluster, 2)
     const [from, to] = masters as [ClusterNode, ClusterNode]
     const ids = await idsOn(from, 8)
     const sockets = await connected(app, ids)
@@ -228,13 +228,13 @@ describe('slots that move', () => {
       const slot = await cluster.slotOfKey(app.keyOf(id))
       await cluster.moveSlot(slot, from, to, () => pause(50))
     }
+    await expect.poll(() => Math.min(...written.values())).toBeGreaterThan(10)
     isMoving.abort()
     await writing
     for (const { context } of sockets) {
       await expect.poll(() => context.session.views).toBe(written.get(context.sessionID))
       expect(context.ended).toBeUndefined()
     }
-    expect(Math.min(...written.values())).toBeGreaterThan(10)
     for (const socket of sockets) await hears(app, socket, 'eve')
     await Promise.all(ids.map((id) => app.bridge.destroy(id)))
     for (const { ended } of sockets) expect((await ended).reason).toBe('destroyed')
@@ -243,7 +243,7 @@ describe('slots that move', () => {
 
   it('are heard of while they are on their way, of sessions that have arrived and of those that have not', async () => {
     const cluster = await startRedisCluster()
-    const { app, masters, idsOn } = await startApps(cluster, 1, {})
+    const { app, masters, idsOn } = await startApps(cluster, 1)
     const [from, to] = masters as [ClusterNode, ClusterNode]
     const [id] = (await idsOn(from, 1)) as [string]
     const [socket] = (await connected(app, [id])) as [Awaited<ReturnType<App['connect']>>]
@@ -260,7 +260,7 @@ describe('slots that move', () => {
 
   it('are looked at again when the move is called off: what has arrived is lost, and what is written instead is heard', async () => {
     const cluster = await startRedisCluster()
-    const { app, masters, idsOn } = await startApps(cluster, 1)
+    const { app, masters, idsOn } = await startApps(cluster, 1, { timeoutMs })
     const [from, to] = masters as [ClusterNode, ClusterNode]
     const [lost, replaced] = (await idsOn(from, 2)) as [string, string]
     const sockets = await connected(app, [lost, replaced])
@@ -275,15 +275,15 @@ describe('slots that move', () => {
       // Redis announces neither: the session that was read is where it does not belong, and stays there.
       if (id === replaced) await app.put(replaced, { user: 'bob' })
     }
-    await expect.poll(() => sockets[0]!.context.ended?.reason, { timeout: 5_000 }).toBe('destroyed')
-    await expect.poll(() => sockets[1]!.context.session.user, { timeout: 5_000 }).toBe('bob')
+    await expect.poll(() => sockets[0]!.context.ended?.reason, { timeout: 20_000 }).toBe('destroyed')
+    await expect.poll(() => sockets[1]!.context.session.user, { timeout: 20_000 }).toBe('bob')
     await hears(app, sockets[1]!, 'ada')
     expect(app.faults).toEqual([])
   })
 
   it('are looked at again when the connection to where they are going is lost before they have arrived', async () => {
     const cluster = await startRedisCluster()
-    const { app, masters, idsOn } = await startApps(cluster, 1, {})
+    const { app, masters, idsOn } = await startApps(cluster, 1)
     const [from, to] = masters as [ClusterNode, ClusterNode]
     const [id] = (await idsOn(from, 1)) as [string]
     const [socket] = (await connected(app, [id])) as [Awaited<ReturnType<App['connect']>>]
@@ -297,7 +297,7 @@ describe('slots that move', () => {
         to.admin.sendCommand(['ASKING']),
         to.admin.del(app.keyOf(id)),
       ])
-      await expect.poll(() => socket.context.ended?.reason, { timeout: 5_000 }).toBe('destroyed')
+      await expect.poll(() => socket.context.ended?.reason).toBe('destroyed')
     })
   })
 })
@@ -305,7 +305,7 @@ describe('slots that move', () => {
 describe('a master that is gone', () => {
   it('keeps its sockets until its replica serves; what was lost ends then, and the others notice nothing', async () => {
     const cluster = await startRedisCluster()
-    const { apps, app, masters, idsOn } = await startApps(cluster, 2)
+    const { apps, app, masters, idsOn } = await startApps(cluster, 2, { timeoutMs })
     const [victim, ...others] = masters as [ClusterNode, ClusterNode, ClusterNode]
     const replica = cluster.nodes[cluster.nodes.indexOf(victim) + 3]!
     const [late, ...ids] = (await idsOn(victim, 5)) as [string, ...string[]]
@@ -360,7 +360,7 @@ describe('a master that is gone', () => {
 
   it('because it hangs is refused within the deadline, and left for its replica', async () => {
     const cluster = await startRedisCluster()
-    const { app, masters, idsOn } = await startApps(cluster, 1)
+    const { app, masters, idsOn } = await startApps(cluster, 1, { timeoutMs })
     const [victim, other] = masters as [ClusterNode, ClusterNode]
     const sockets = await connected(app, await idsOn(victim, 3))
     const [elsewhere] = await connected(app, await idsOn(other, 1))
@@ -368,7 +368,7 @@ describe('a master that is gone', () => {
     const since = performance.now()
     const cookie = app.bridge.signedCookie(sockets[0]!.context.sessionID)
     expect((await refused(app.wsUrl, { cookie })).status).toBe(503)
-    expect(performance.now() - since).toBeLessThan(timeoutMs + 700)
+    expect(performance.now() - since).toBeLessThan(1_900)
     await app.connect(elsewhere!.context.sessionID)
 
     const accepted = async () => (await open(app.wsUrl, { cookie }).catch(() => undefined)) !== undefined
