@@ -29,6 +29,8 @@ export async function lifetimesOn(app: App, maxAge: number): Promise<() => Promi
     return { cookie, client: await open(app.wsUrl, { cookie }) }
   }
   const touched = await connect()
+  // From now on: what comes next may take a busy machine its time.
+  const requested = requestLater(app, touched.cookie, maxAge * 0.4)
   const kept = await connect()
   const lifetimeOf = async (cookie: string, client: Client, lastAt: Promise<number>, touchIntervalMs: number) => {
     const at = await lastAt
@@ -37,7 +39,7 @@ export async function lifetimesOn(app: App, maxAge: number): Promise<() => Promi
     return { reason: end?.reason ?? 'none', code, afterMs: (end?.at ?? 0) - at, touchIntervalMs }
   }
   const lives = Promise.all([
-    lifetimeOf(touched.cookie, touched.client, requestLater(app, touched.cookie, maxAge * 0.4), 0),
+    lifetimeOf(touched.cookie, touched.client, requested, 0),
     lifetimeOf(kept.cookie, kept.client, keepTalking(kept.client, maxAge * 1.3), maxAge / 4),
   ])
   return async () => {

@@ -32,8 +32,8 @@ const lateMs = 3_000
 
 export function describeStore(name: StoreName, traits: StoreTraits = {}): void {
   const { server, isShared = true, earlyMs = 0, exits = true } = traits
-  // Long enough that a busy machine does not miss the next message.
-  const maxAge = 2_000 + earlyMs
+  // Long enough that a busy machine does not miss the request, or the next message.
+  const maxAge = 4_000 + earlyMs
 
   describe(`${name}, with a bridge on it`, () => {
     let place: Place
@@ -45,7 +45,7 @@ export function describeStore(name: StoreName, traits: StoreTraits = {}): void {
       const { store, live, close } = await openStore(name, at)
       atEnd(close)
       const contexts: SessionContext[] = []
-      const bridge = { revalidateMs: 300, handshakeTimeoutMs: 2_000, ...options.bridge, ...(live && { live }) }
+      const bridge = { revalidateMs: 300, handshakeTimeoutMs: 4_000, ...options.bridge, ...(live && { live }) }
       const counts = callCounts(store)
       const app = await startApp({
         ...options,
