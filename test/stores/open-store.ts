@@ -156,7 +156,8 @@ const openers = {
     ) => {
       close(): void
     }
-    const client = new Database(join(folder, 'sessions.db'), { timeout: 50 })
+    // As long as another process may be in the middle of its call: that is its default, too.
+    const client = new Database(join(folder, 'sessions.db'), { timeout: 5_000 })
     const Class = (require('better-sqlite3-session-store') as Factory<object>)(session)
     return {
       store: new Class({ client }),
