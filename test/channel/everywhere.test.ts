@@ -153,7 +153,7 @@ describe('everywhere', () => {
     const elapsed = await millisecondsOf(async () => {
       expect(await two.everywhere.connections({ user: 'ada' })).toMatchObject({ count: 1, nodes: 1, complete: false })
     })
-    expect(elapsed).toBeLessThan(3_000)
+    expect(elapsed).toBeLessThan(5_000)
     one.member.isStopped = false
     expect(await two.everywhere.connections({ user: 'ada' })).toMatchObject({ count: 2, nodes: 2, complete: true })
   })
@@ -178,9 +178,10 @@ describe('everywhere', () => {
   })
 
   it('answers at once where it is alone, once that is certain', async () => {
-    const { everywhere } = started(createHub())
+    // The deadline is long, so that "at once" can be told from it on a busy machine, too.
+    const { everywhere } = started(createHub(), [], ['a secret'], 20_000)
     expect(await everywhere.connections()).toMatchObject({ nodes: 1, complete: true })
-    expect(await millisecondsOf(() => everywhere.connections())).toBeLessThan(1_000)
+    expect(await millisecondsOf(() => everywhere.connections())).toBeLessThan(5_000)
   })
 
   it('does it here and says that it is incomplete when it is cut off', async () => {
