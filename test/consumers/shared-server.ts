@@ -31,7 +31,7 @@ export interface SharedOptions {
 }
 
 /** How long the other party has to answer a path that the bridge has no mount for. */
-export const handshakeTimeoutMs = 1_000
+export const handshakeTimeoutMs = 2_000
 
 /** A server with Express, the bridge's mount and another party. What is left open is cut at the test's end. */
 export async function startShared(join: Join, { order = 'bridge first', ...options }: SharedOptions = {}) {
