@@ -32,11 +32,14 @@ const client = await createClient({ url }).connect()
 const store = new RedisStore({ client, prefix, ttl: 3600 })
 const cookie = { secure: true, maxAge: 3_600_000 }
 const options = { store, secret, resave: false, saveUninitialized: false, rolling: true, proxy: true, cookie }
-const bridge = createSessionBridge({ session: options, live: redisLiveStore(store), trustProxy: true })
+// A busy machine takes its time for hundreds of clients that come at once. None of them is refused for that.
+const timeoutMs = 30_000
+const live = redisLiveStore(store, { timeoutMs })
+const bridge = createSessionBridge({ session: options, live, handshakeTimeoutMs: timeoutMs, trustProxy: true })
 
 const app = express()
 const server = createServer(app)
-const drain = drainable(app, server, bridge)
+const drain = drainable(app, server, bridge, 5_000)
 app.use(session(options))
 app.use(sessionRoutes())
 bridge.attach(server, new WebSocketServer({ noServer: true }), {

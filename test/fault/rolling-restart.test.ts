@@ -60,7 +60,9 @@ describe(`a rolling restart under the traffic of ${clients} clients`, () => {
     )
     const [one, two] = places as [Place, Place]
     const nodes = [await startNode(one), await startNode(two)]
-    const { host, ca } = await startBalancer([one.port, two.port])
+    // A node that is slow to answer a check is no node that is going.
+    const patient = (config: string) => config.replace('timeout connect 5s', '$&\n  timeout check 10s')
+    const { host, ca } = await startBalancer([one.port, two.port], patient)
     const address = { url: `wss://${host}/`, origin: `https://${host}`, ca, random }
     const signer = createSessionBridge({ session: { store: new MemoryStore(), secret } })
 
