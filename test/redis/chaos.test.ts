@@ -63,7 +63,7 @@ const scenes: Record<string, () => Promise<Scene>> = {
     }
   },
   async 'a Cluster'() {
-    const cluster = await startRedisCluster()
+    const cluster = await startRedisCluster({ failsOver: true })
     const http = await startClusterClient(cluster)
     const someone = (below: (limit: number) => number) => cluster.nodes[below(cluster.nodes.length)]!
     return {

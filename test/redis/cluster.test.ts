@@ -304,7 +304,7 @@ describe('slots that move', () => {
 
 describe('a master that is gone', () => {
   it('keeps its sockets until its replica serves; what was lost ends then, and the others notice nothing', async () => {
-    const cluster = await startRedisCluster()
+    const cluster = await startRedisCluster({ failsOver: true })
     const { apps, app, masters, idsOn } = await startApps(cluster, 2, { timeoutMs })
     const [victim, ...others] = masters as [ClusterNode, ClusterNode, ClusterNode]
     const replica = cluster.nodes[cluster.nodes.indexOf(victim) + 3]!
@@ -346,7 +346,7 @@ describe('a master that is gone', () => {
   })
 
   it('and comes back empty takes its sessions down with it', async () => {
-    const cluster = await startRedisCluster()
+    const cluster = await startRedisCluster({ failsOver: true })
     const { app, masters, idsOn } = await startApps(cluster, 1)
     const [victim, other] = masters as [ClusterNode, ClusterNode]
     const sockets = await connected(app, await idsOn(victim, 3))
@@ -359,7 +359,7 @@ describe('a master that is gone', () => {
   })
 
   it('because it hangs is refused within the deadline, and left for its replica', async () => {
-    const cluster = await startRedisCluster()
+    const cluster = await startRedisCluster({ failsOver: true })
     const { app, masters, idsOn } = await startApps(cluster, 1, { timeoutMs })
     const [victim, other] = masters as [ClusterNode, ClusterNode]
     const sockets = await connected(app, await idsOn(victim, 3))

@@ -84,7 +84,7 @@ describe('a Cluster by TLS', () => {
   let cluster: RedisCluster
 
   beforeAll(async () => {
-    cluster = await startRedisCluster({ certificate: await makeCertificate() })
+    cluster = await startRedisCluster({ certificate: await makeCertificate(), failsOver: true })
   }, 60_000)
 
   async function connect(): Promise<RedisClient> {

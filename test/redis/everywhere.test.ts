@@ -152,7 +152,7 @@ describe.each(['one Redis', 'a Cluster', 'a Sentinel'])('everywhere, on %s,', (k
 
 describe('everywhere, on a Sentinel whose master has died,', () => {
   it('reaches every process again by the master that has taken its place', async () => {
-    const servers = await startSentinel()
+    const servers = await startSentinel({ failsOver: true })
     const { bridge, openFor } = await start(2, { servers })
     const ada = [await openFor('ada', 0), await openFor('ada', 1)]
     const direct = await createClient({ url: servers.master.url })

@@ -10,8 +10,8 @@ import { atEnd } from '../support/at-end.js'
 import { freePort, spawnRedisServer } from '../support/redis-server.js'
 import { startRedisServer } from '../support/redis.js'
 
-/** A master with a replica, and a Sentinel that watches them. */
-export async function startSentinel() {
+/** A master with a replica, and a Sentinel that watches them. By default no replica takes over, however slow the machine. */
+export async function startSentinel({ failsOver = false } = {}) {
   const master = await startRedisServer()
   const replica = await startRedisServer({
     args: ['--replicaof', '127.0.0.1', String(master.port), '--repl-diskless-sync-delay', '0'],
@@ -32,7 +32,7 @@ export async function startSentinel() {
     config,
     [
       `sentinel monitor main 127.0.0.1 ${master.port} 1`,
-      'sentinel down-after-milliseconds main 500',
+      `sentinel down-after-milliseconds main ${failsOver ? 500 : 30_000}`,
       'sentinel failover-timeout main 2000',
     ].join('\n'),
   )

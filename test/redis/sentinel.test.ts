@@ -19,7 +19,7 @@ describe('a master behind a Sentinel', () => {
 
 describe('a master that is gone', () => {
   it('is followed by its replica: sockets stay, and changes are heard again', async () => {
-    const servers = await startSentinel()
+    const servers = await startSentinel({ failsOver: true })
     const { client, store } = await startSentinelStore(servers)
     const app = await startApp({ store, bridge: { live: redisLiveStore(store, { timeoutMs: 1_000 }) } })
     const cookie = await app.login('ada')

@@ -121,7 +121,7 @@ describe('the channel of redisLiveStore', () => {
   })
 
   it('reaches all processes on a Cluster, also when the node is gone on which one listens', async () => {
-    const cluster = await startRedisCluster()
+    const cluster = await startRedisCluster({ failsOver: true })
     const [one, other] = [
       listen(new RedisStore({ client: await startClusterClient(cluster), prefix: 'sess:' })),
       listen(new RedisStore({ client: await startClusterClient(cluster), prefix: 'sess:' })),
@@ -143,7 +143,7 @@ describe('the channel of redisLiveStore', () => {
   })
 
   it('follows the master that the Sentinels name', async () => {
-    const servers = await startSentinel()
+    const servers = await startSentinel({ failsOver: true })
     const one = listen((await startSentinelStore(servers)).store, { channelName: 'app' })
     const other = listen((await startSentinelStore(servers)).store, { channelName: 'app' })
     await Promise.all([one.listens(), other.listens()])

@@ -7,8 +7,9 @@ import { createClient, createCluster } from 'redis'
 import type { Certificate } from './certificate.js'
 import { argumentsFor, encryptedOn, freePort, spawnRedisServer, type RedisServer } from './redis-server.js'
 
-/** How long a master may be silent before its replica takes its place. */
+/** How long a master may be silent before its replica takes its place: in a Cluster that fails over, and in any other. */
 const nodeTimeoutMs = 1_000
+const patientNodeTimeoutMs = 30_000
 const slotCount = 16_384
 
 export interface ClusterNode {
@@ -27,10 +28,12 @@ export type RedisCluster = Awaited<ReturnType<typeof spawnRedisCluster>>
 export interface RedisClusterOptions {
   /** The nodes speak TLS alone, with clients and with each other, and show this certificate. */
   certificate?: Certificate | undefined
+  /** A replica takes over after a second. By default none does while a test runs, however slow the machine. */
+  failsOver?: boolean | undefined
 }
 
 /** Starts six servers and makes a Cluster of them: the first three are masters, the others their replicas in this order. */
-export async function spawnRedisCluster({ certificate }: RedisClusterOptions = {}) {
+export async function spawnRedisCluster({ certificate, failsOver = false }: RedisClusterOptions = {}) {
   const folder = await mkdtemp(join(tmpdir(), 'ws-session-bridge-cluster-'))
   const nodes = await Promise.all(Array.from({ length: 6 }, () => startNode(folder, certificate)))
   const stop = async () => {
@@ -40,6 +43,8 @@ export async function spawnRedisCluster({ certificate }: RedisClusterOptions = {
   }
   try {
     await makeCluster(nodes)
+    if (!failsOver)
+      await Promise.all(nodes.map(({ admin }) => admin.configSet('cluster-node-timeout', String(patientNodeTimeoutMs))))
   } catch (error) {
     await stop()
     throw error
