@@ -132,13 +132,17 @@ function ready(child: ChildProcess): Promise<void> {
 /** What this process was given: a server that is yet to start does not hold its port. */
 const given = new Set<number>()
 
+/** A quarter of the ports for each of the three workers, which start servers at the same time, and one for what is none. */
+const quarter = 4_096
+const lowestPort = 16_384 + (Number(process.env.VITEST_POOL_ID ?? 0) % 4) * quarter
+
 /**
- * A port that is free at this moment, and given to no other caller here. It is none of those that systems give to connections of their own (RFC 6335, section 6: from
+ * A port that is free at this moment, and given to no other caller in this run. It is none of those that systems give to connections of their own (RFC 6335, section 6: from
  * 49152 on; Linux: from 32768 on), or a client of another test could take it before the server is there.
  */
 export async function freePort(): Promise<number> {
   for (;;) {
-    const port = randomInt(16_384, 32_768)
+    const port = randomInt(lowestPort, lowestPort + quarter)
     const server = createServer().listen(port, '127.0.0.1')
     try {
       await once(server, 'listening')
