@@ -132,11 +132,13 @@ describe(`a rolling restart under the traffic of ${clients} clients`, () => {
     }
 
     const farewells: Farewell[] = []
+    let restartedUnder = 0
     for (let round = 0; round < restarts; round += 1) {
       const at = round % 2
       const { name } = places[at]!
       const before = all.filter(({ node }) => node === name).length
       expect(before).toBeGreaterThan(0)
+      restartedUnder += before
       const restarted = restart(nodes[at]!)
       await logOutInBetween(20)
       farewells.push(await restarted)
@@ -162,8 +164,13 @@ describe(`a rolling restart under the traffic of ${clients} clients`, () => {
     expect([...loggedOut].filter(({ node }) => node !== undefined)).toEqual([])
     expect([...all, ...visitors].flatMap(({ refusals }) => refusals)).toEqual([])
     expect(new Set([...loggedOut].map(({ final }) => final))).toEqual(new Set([4401, 401]))
-    // Only the restarts have cut a client off, and the first attempt after the pause was let in.
-    expect(new Set(all.flatMap(({ lost }) => lost))).toEqual(new Set([1001]))
+    // Only the restarts have cut a client off, and the first attempt after the pause was let in. A client that has no time to
+    // answer the close frame within a second is cut off as the stuck ones are, and may see 1006 then.
+    const lost = all.flatMap((client) => client.lost)
+    const told = lost.filter((code) => code === 1001)
+    expect(lost.length).toBeLessThanOrEqual(restartedUnder)
+    expect(told.length).toBeGreaterThan(lost.length / 2)
+    expect(lost.filter((code) => code !== 1001 && code !== 1006)).toEqual([])
     const returns = all.flatMap((client) => client.returns)
     expect(returns.length).toBeGreaterThan((clients / 4) * restarts)
     expect(new Set(returns.map(({ attempts }) => attempts))).toEqual(new Set([1]))
@@ -185,7 +192,7 @@ describe(`a rolling restart under the traffic of ${clients} clients`, () => {
     expect(over.at(-1)).toBeLessThan(20_000)
     const atShare = (share: number) => over[Math.floor((over.length - 1) * share)]!.toFixed(0)
     console.log(
-      `${restarts} restarts, ${clients} clients: ${returns.length} came back, all at the first attempt, ` +
+      `${restarts} restarts, ${clients} clients: ${returns.length} came back, all at the first attempt, ${lost.length - told.length} without a close frame, ` +
         `p50 ${atShare(0.5)}, p99 ${atShare(0.99)}, max ${atShare(1)} ms after their pause; ${loggedOut.size} logged out, ${visitors.length} visitors`,
     )
     await Promise.all(nodes.map(restart))
