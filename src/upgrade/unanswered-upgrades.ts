@@ -7,6 +7,7 @@ import type { Duplex } from 'node:stream'
 import { createPrivateSlot } from '../internal/private-slot.js'
 import { TimeoutQueue, type TimeoutNode } from '../internal/timeout-queue.js'
 import { bytesOnArrivalAt, bytesWrittenTo, hasArrived, isClaimed, noteArrival } from './claimed-upgrade.js'
+import { forgetAnswers, hasOnlyEarlierAnswers, noteAnswers } from './earlier-answers.js'
 import { surviveErrors, upgradeSocketOf } from './survive-errors.js'
 
 const watched = createPrivateSlot<Duplex, UnansweredUpgrade | null>()
@@ -74,6 +75,7 @@ export class UnansweredUpgrades {
     this.#queue = new TimeoutQueue(timeoutMs, (upgrade) => {
       this.#end(upgrade, 'not-found')
     })
+    noteAnswers()
   }
 
   /** Answers 404 when no byte has been written within the deadline. Nothing happens for a request that is no upgrade. */
@@ -81,8 +83,8 @@ export class UnansweredUpgrades {
     const socket = upgradeSocketOf(request)
     if (socket === undefined) return
     surviveErrors(socket)
-    // It may be a WebSocket by now. A keep-alive connection looks the same, unless a router has seen it arrive.
-    if (!hasArrived(socket) && bytesWrittenTo(socket) > 0) return
+    // It may be a WebSocket by now, unless a router has seen it arrive.
+    if (!hasArrived(socket) && !hasOnlyEarlierAnswers(socket)) return
     noteArrival(socket)
     if (isClaimed(socket) || socket.destroyed || watched.get(socket) !== undefined) return
     new UnansweredUpgrade(this.#queue, request, socket)
@@ -100,6 +102,7 @@ export class UnansweredUpgrades {
       this.#end(upgrade, 'shutting-down')
     }
     this.#queue.dispose()
+    forgetAnswers()
   }
 
   #end(upgrade: UnansweredUpgrade, reason: 'not-found' | 'shutting-down'): void {

@@ -4,7 +4,7 @@ import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { describe, expect, it, vi } from 'vitest'
 import { WebSocketServer } from 'ws'
-import { startApp } from '../support/app.js'
+import { startApp, type App, type AppOptions } from '../support/app.js'
 import { open, refused } from '../support/client.js'
 import { rawRequest, upgradeRequest } from '../support/raw-request.js'
 import { createGate } from '../support/gate.js'
@@ -13,8 +13,8 @@ import { textFrame } from './raw-socket.js'
 type UpgradeListener = (request: IncomingMessage, socket: Duplex, head: Buffer) => void
 
 /** An app whose upgrades go to a listener of its user's own, made with the app in hand. */
-async function startOwn(listener: (app: Awaited<ReturnType<typeof startApp>>) => UpgradeListener) {
-  const app = await startApp()
+async function startOwn(listener: (app: App) => UpgradeListener, bridge: AppOptions['bridge'] = {}) {
+  const app = await startApp({ bridge })
   app.server.removeAllListeners('upgrade').on('upgrade', listener(app))
   const connected = vi.fn()
   app.wss.on('connection', connected)
@@ -170,5 +170,67 @@ describe('handleUpgrade in a listener of the user’s own', () => {
     expect(asked).not.toHaveBeenCalled()
     expect(app.faults).toMatchObject([{ name: 'TypeError' }])
     expect(app.bridge.stats()).toMatchObject({ pending: 0, accepted: 0, refused: { 'authorize-failed': 1 } })
+  })
+})
+
+const httpRequest = 'GET /me HTTP/1.1\r\nHost: app.test\r\n\r\n'
+const switching = 'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n'
+
+/** Who else may have an upgrade before the bridge is asked. */
+const takers: Record<string, UpgradeListener> = {
+  'a listener that writes': (_request, socket) => socket.write(`${switching}first `),
+  'a listener that reads': (_request, socket) => socket.resume().write(`${switching}first `),
+  'a ws server': (request, socket, head) => {
+    new WebSocketServer({ noServer: true }).handleUpgrade(request, socket, head, (ws) => {
+      ws.send('first ')
+    })
+  },
+}
+
+describe('a listener of the user’s own that asks authenticate() and answers nothing', () => {
+  const asks = (before: UpgradeListener) =>
+    startOwn(
+      ({ bridge }) =>
+        (request, socket, head) => {
+          before(request, socket, head)
+          void bridge.authenticate(request)
+        },
+      { handshakeTimeoutMs: 200 },
+    )
+
+  it('leaves a connection that has carried a request before to the bridge, which answers 404', async () => {
+    const { app } = await asks(() => undefined)
+    const client = rawRequest(app.port, httpRequest)
+    await client.receivedUntil('\r\n\r\n')
+    client.socket.write(upgradeRequest())
+    expect(await client.received()).toMatch(/HTTP\/1\.1 404 [^]*\r\n\r\nNot Found\n$/)
+  })
+
+  it('leaves the end of such a connection to the bridge, too, when its client goes', async () => {
+    const { app } = await startOwn(({ bridge }) => (request, socket) => {
+      void bridge.authenticate(request)
+      socket.resume()
+    })
+    const client = rawRequest(app.port, httpRequest, { allowHalfOpen: true })
+    await client.receivedUntil('\r\n\r\n')
+    client.socket.end(upgradeRequest())
+    await client.received()
+  })
+
+  describe.each(Object.entries(takers))('behind %s', (_taker, take) => {
+    it.each([
+      ['after an earlier answer', true],
+      ['together with an earlier request', false],
+    ])('gets nothing written into what was sent %s', async (_when, waits) => {
+      const { app } = await asks(take)
+      const client = rawRequest(app.port, waits ? httpRequest : httpRequest + upgradeRequest())
+      if (waits) await client.receivedUntil('\r\n\r\n')
+      if (waits) client.socket.write(upgradeRequest())
+      await client.receivedUntil('first ')
+      await new Promise((resolve) => setTimeout(resolve, 300))
+      expect(client.socket.destroyed).toBe(false)
+      expect(await client.receivedUntil('first ')).not.toContain('404')
+      client.socket.destroy()
+    })
   })
 })
