@@ -17,6 +17,9 @@ export function stopWatching(socket: Duplex): void {
   watched.get(socket)?.forget()
 }
 
+/** Says who looks after an upgrade when its bridge closes; undefined where there is no other bridge. */
+export type FindSuccessor = () => UnansweredUpgrades | undefined
+
 /** An upgrade without an answer. */
 class UnansweredUpgrade implements TimeoutNode {
   previous: TimeoutNode | undefined
@@ -24,30 +27,39 @@ class UnansweredUpgrade implements TimeoutNode {
   dueAt = 0
   readonly request: IncomingMessage
   readonly socket: Duplex
-  readonly #queue: TimeoutQueue<UnansweredUpgrade>
+  findSuccessor: FindSuccessor | undefined
   readonly #bytesOnArrival: number
+  #queue: TimeoutQueue<UnansweredUpgrade> | undefined
 
-  constructor(queue: TimeoutQueue<UnansweredUpgrade>, request: IncomingMessage, socket: Duplex) {
-    this.#queue = queue
+  constructor(request: IncomingMessage, socket: Duplex) {
     this.request = request
     this.socket = socket
     this.#bytesOnArrival = bytesOnArrivalAt(socket)
     watched.set(socket, this)
     socket.on('end', onLeave).on('close', onLeave)
-    queue.add(this)
   }
 
   get isAnswered(): boolean {
     return bytesWrittenTo(this.socket) !== this.#bytesOnArrival
   }
 
+  get hasDeadline(): boolean {
+    return this.dueAt !== 0
+  }
+
+  /** Its deadline begins, in the queue of the bridge that looks after it from now on. */
+  start(queue: TimeoutQueue<UnansweredUpgrade>): void {
+    this.#queue?.remove(this)
+    this.#queue = queue
+    queue.add(this)
+  }
+
   restart(): void {
-    this.#queue.remove(this)
-    this.#queue.add(this)
+    if (this.#queue !== undefined) this.start(this.#queue)
   }
 
   forget(): void {
-    this.#queue.remove(this)
+    this.#queue?.remove(this)
     this.socket.off('end', onLeave).off('close', onLeave)
     // Not undefined: a socket that was watched once is not watched again.
     watched.set(this.socket, null)
@@ -69,6 +81,7 @@ export type AnswerUnanswered = (request: IncomingMessage, socket: Duplex, reason
 export class UnansweredUpgrades {
   readonly #answer: AnswerUnanswered
   readonly #queue: TimeoutQueue<UnansweredUpgrade>
+  #isClosed = false
 
   constructor(timeoutMs: number, answer: AnswerUnanswered) {
     this.#answer = answer
@@ -78,16 +91,26 @@ export class UnansweredUpgrades {
     noteAnswers()
   }
 
-  /** Answers 404 when no byte has been written within the deadline. Nothing happens for a request that is no upgrade. */
-  watch(request: IncomingMessage): void {
+  /**
+   * Answers 404 when no byte has been written within the deadline. Once closed, there are no deadlines: it answers 503 to what no
+   * listener answers at once. Nothing happens for a request that is no upgrade.
+   */
+  watch(request: IncomingMessage, findSuccessor?: FindSuccessor): void {
     const socket = upgradeSocketOf(request)
     if (socket === undefined) return
     surviveErrors(socket)
     // It may be a WebSocket by now, unless a router has seen it arrive.
     if (!hasArrived(socket) && !hasOnlyEarlierAnswers(socket)) return
     noteArrival(socket)
-    if (isClaimed(socket) || socket.destroyed || watched.get(socket) !== undefined) return
-    new UnansweredUpgrade(this.#queue, request, socket)
+    if (isClaimed(socket) || socket.destroyed || watched.get(socket) === null) return
+    const upgrade = watched.get(socket) ?? new UnansweredUpgrade(request, socket)
+    upgrade.findSuccessor ??= findSuccessor
+    if (upgrade.hasDeadline) return
+    if (!this.#isClosed) return upgrade.start(this.#queue)
+    setImmediate(() => {
+      // A listener may have asked another bridge about it meanwhile.
+      if (!upgrade.hasDeadline) this.#end(upgrade, 'shutting-down')
+    })
   }
 
   /** The deadline begins anew: who waited for a verdict needs time to answer. */
@@ -96,16 +119,21 @@ export class UnansweredUpgrades {
     if (socket !== undefined) watched.get(socket)?.restart()
   }
 
-  /** Answers all of them, and stops the timer. */
+  /** Leaves each of them to its successor, or answers it, and stops the timer. */
   close(): void {
+    this.#isClosed = true
     for (let upgrade = this.#queue.shift(); upgrade !== undefined; upgrade = this.#queue.shift()) {
-      this.#end(upgrade, 'shutting-down')
+      const successor = upgrade.findSuccessor?.()
+      if (successor === undefined) this.#end(upgrade, 'shutting-down')
+      else upgrade.start(successor.#queue)
     }
     this.#queue.dispose()
     forgetAnswers()
   }
 
   #end(upgrade: UnansweredUpgrade, reason: 'not-found' | 'shutting-down'): void {
+    // The client has left, or a bridge has claimed it.
+    if (watched.get(upgrade.socket) !== upgrade) return
     upgrade.forget()
     if (!upgrade.isAnswered) this.#answer(upgrade.request, upgrade.socket, reason)
   }

@@ -103,6 +103,10 @@ export class UpgradeHandler {
     this.#sharedServer.mountedBesideOthers(server)
   }
 
+  get isShuttingDown(): boolean {
+    return this.#deps.authentication.isShuttingDown
+  }
+
   /** Refuses every upgrade from now on, those under way included. */
   shutDown(): void {
     this.#deps.authentication.shutDown()

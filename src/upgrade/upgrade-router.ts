@@ -6,6 +6,7 @@ import type { Duplex } from 'node:stream'
 
 import { pathnameOf } from '../authenticate/request-target.js'
 import { noteArrival } from './claimed-upgrade.js'
+import type { FindSuccessor } from './unanswered-upgrades.js'
 import type { UpgradeHandler } from './upgrade-handler.js'
 import type { UpgradeTarget } from './upgrade-target.js'
 
@@ -92,10 +93,17 @@ class Router {
 
   /* No mount has this path. Another listener may want it, and may still be waiting to answer. */
   #unclaimed(request: IncomingMessage, socket: Duplex, pathname: string | undefined): void {
-    const handler = this.#mounts[0]?.handler
-    if (this.#hasOtherListeners) handler?.unanswered.watch(request)
+    const handler = this.#openHandler ?? this.#mounts[0]?.handler
+    if (this.#hasOtherListeners) handler?.unanswered.watch(request, this.#findSuccessor)
     else handler?.refuse(request, socket, pathname === undefined ? 'bad-request' : 'not-found')
   }
+
+  /* Of a bridge that is not closing. */
+  get #openHandler(): UpgradeHandler | undefined {
+    return this.#mounts.find(({ handler }) => !handler.isShuttingDown)?.handler
+  }
+
+  readonly #findSuccessor: FindSuccessor = () => this.#openHandler?.unanswered
 
   get #hasOtherListeners(): boolean {
     return this.#server.listenerCount('upgrade') > 1

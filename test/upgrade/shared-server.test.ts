@@ -16,8 +16,8 @@ import { startGated } from './held-handshake.js'
 type UpgradeListener = (request: IncomingMessage, socket: Duplex, head: Buffer) => void
 
 /** A second bridge on the server of the first, with the path /second. */
-function attachSecond(app: App) {
-  const bridge = createSessionBridge({ session: app.sessionOptions })
+function attachSecond(app: App, options: AppOptions['bridge'] = {}) {
+  const bridge = createSessionBridge({ ...options, session: app.sessionOptions })
   const wss = new WebSocketServer({ noServer: true })
   const refuse = vi.fn()
   bridge.on('refuse', refuse)
@@ -132,6 +132,19 @@ async function startBeside(answer: UpgradeListener, options: Partial<AppOptions>
   return { app, hold: gated.hold, cookie: await app.login('ada') }
 }
 
+/** A bridge that waits for nothing but its `close()`. */
+const patient = { bridge: { handshakeTimeoutMs: 60_000 } } satisfies AppOptions
+
+/** The same with a bridge whose `close()` waits for the last client, which goes by `leave()`. */
+async function startClosing(answer: UpgradeListener) {
+  const { app, cookie } = await startBeside((request, socket, head) => {
+    if (request.url !== '/ws') answer(request, socket, head)
+  }, patient)
+  const holdout = rawRequest(app.port, upgradeRequest({ cookie }))
+  await holdout.receivedUntil('\r\n\r\n')
+  return { app, closed: app.bridge.close(), leave: () => holdout.socket.destroy() }
+}
+
 const silent: UpgradeListener = () => undefined
 
 /** As a proxy does that forwards every upgrade: it answers, and goes on writing. */
@@ -177,6 +190,54 @@ describe('an unclaimed upgrade beside another listener', () => {
     expect(await client.received()).toMatch(/^HTTP\/1\.1 503 /)
     await closed
     expect(app.refusals).toEqual([{ reason: 'shutting-down', status: 503 }])
+  })
+
+  it('is left to its listener when the first of two bridges closes', async () => {
+    const gate = createGate()
+    const { app } = await startBeside((_request, socket) => {
+      void gate.wait().then(() => socket.end('HTTP/1.1 418 A teapot\r\nConnection: close\r\n\r\n'))
+    }, patient)
+    attachSecond(app, patient.bridge)
+    const client = rawRequest(app.port, upgradeRequest({ path: '/slow' }))
+    await gate.arrived
+    await app.bridge.close()
+    gate.open()
+    expect(await client.received()).toMatch(/^HTTP\/1\.1 418 [^]*\r\n\r\n$/)
+    expect(app.refusals).toEqual([])
+  })
+
+  it('is answered 404 by the second bridge when no listener has answered and the first bridge has closed', async () => {
+    const { app } = await startBeside(silent, patient)
+    const { refuse } = attachSecond(app, { handshakeTimeoutMs: 200 })
+    const upgrade = once(app.server, 'upgrade')
+    const client = rawRequest(app.port, upgradeRequest({ path: '/nowhere' }))
+    await upgrade
+    await app.bridge.close()
+    expect(await client.received()).toMatch(/^HTTP\/1\.1 404 /)
+    expect([app.refusals.length, refuse.mock.calls.length]).toEqual([0, 1])
+  })
+
+  it.each([
+    ['503 by the bridge that closes', false, 503],
+    ['404 in time by a second bridge', true, 404],
+  ])('is answered %s when it arrives meanwhile', async (_who, hasSecond, status) => {
+    const { app, closed, leave } = await startClosing(silent)
+    if (hasSecond) attachSecond(app, { handshakeTimeoutMs: 200 })
+    const answer = await rawRequest(app.port, upgradeRequest({ path: '/nowhere' })).received()
+    expect(answer).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `))
+    leave()
+    await closed
+  })
+
+  it('is left to a listener that answers at once when it arrives while the bridge closes', async () => {
+    const { app, closed, leave } = await startClosing(answersAll)
+    const client = rawRequest(app.port, upgradeRequest({ path: '/nowhere' }))
+    await client.receivedUntil('first ')
+    leave()
+    await closed
+    expect(client.socket.destroyed).toBe(false)
+    expect(app.refusals).toEqual([])
+    client.socket.destroy()
   })
 
   it('is the bridge’s own again when a later listener hands it to handleUpgrade', async () => {

@@ -139,6 +139,22 @@ describe('bridge.close()', () => {
     expect(live.closed).toBe(1)
   })
 
+  it('leaves an upgrade that authenticate() is asked about later to its listener and other bridges, else answers 503', async () => {
+    const [app, other] = [await startApp(), await startApp({ bridge: { handshakeTimeoutMs: 200 } })]
+    await app.bridge.close()
+    app.server.on('upgrade', (request, socket) => {
+      void app.bridge.authenticate(request).then(() => {
+        if (request.url === '/answered') socket.end('HTTP/1.1 418 A teapot\r\nConnection: close\r\n\r\n')
+        if (request.url === '/other') void other.bridge.authenticate(request)
+      })
+    })
+    const statusOf = async (path: string) =>
+      (await rawRequest(app.port, upgradeRequest({ path })).received()).slice('HTTP/1.1 '.length, 'HTTP/1.1 200'.length)
+    expect(await statusOf('/answered')).toBe('418')
+    expect(await statusOf('/other')).toBe('404')
+    expect(await statusOf('/silent')).toBe('503')
+  })
+
   it('ends a bridge for good: attach throws, handleUpgrade answers 503', async () => {
     const app = await startApp()
     await app.bridge.close()
