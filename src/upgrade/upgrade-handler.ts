@@ -69,11 +69,12 @@ export class UpgradeHandler {
     let lease: SessionLease | undefined
     try {
       assertSocket(socket)
-      const upgrade = ClaimedUpgrade.claim(request, socket, head)
+      // A refusal by a close code hands it to ws, too.
+      const upgrade = ClaimedUpgrade.claim(request, socket, Buffer.isBuffer(head) ? head : nothing)
       if (upgrade === undefined) return
       stopWatching(socket)
       trace?.request(request, 'upgrade', `${String(authentication.size)} handshakes under way`)
-      let result: AuthResult | undefined = this.#refusalAtOnce(target.wss, request)
+      let result: AuthResult | undefined = this.#refusalAtOnce(target.wss, request, head)
       if (result === undefined) {
         lease = new SessionLease(sessions)
         const scope = { lease, kind: target.kind, onSession: this.#onSession }
@@ -114,12 +115,16 @@ export class UpgradeHandler {
   }
 
   /* What needs no session, no cookie and nothing that costs. */
-  #refusalAtOnce(wss: WebSocketServer, request: IncomingMessage): Refusal | undefined {
+  #refusalAtOnce(wss: WebSocketServer, request: IncomingMessage, head: unknown): Refusal | undefined {
     if (!isWellFormedUpgrade(request)) return refusalOf('bad-request')
     if (!this.#isServedBy(wss, request)) return refusalOf('not-found')
-    if (!takesCallback(wss.options)) return undefined
     // attach() throws for it; handleUpgrade() never throws.
-    const error = new TypeError(`handleUpgrade: ${callbackMisuse}`)
+    if (takesCallback(wss.options)) return this.#refusalForMisuse(callbackMisuse)
+    return Buffer.isBuffer(head) ? undefined : this.#refusalForMisuse(headMisuse)
+  }
+
+  #refusalForMisuse(misuse: string): Refusal {
+    const error = new TypeError(`handleUpgrade: ${misuse}`)
     this.#deps.reports.fault('upgrade', error)
     return refusalOf('authorize-failed', error)
   }
@@ -184,6 +189,10 @@ export class UpgradeHandler {
 }
 
 const nothing = Buffer.alloc(0)
+
+/* ws would find out only after it has written the 101. */
+const headMisuse =
+  "the fourth argument must be the `head` of the 'upgrade' event, a Buffer: it may hold the client's first message."
 
 /** @throws {TypeError} for what would fail later, in a timer. */
 function assertSocket(socket: unknown): void {

@@ -154,6 +154,34 @@ describe('handleUpgrade in a listener of the user’s own', () => {
     expect(app.bridge.stats().pending).toBe(0)
   })
 
+  it.each([
+    ['nothing', undefined, 'status'],
+    ['a string', 'head', 'status'],
+    ['bytes that are no Buffer', new Uint8Array(1), 'status'],
+    ['nothing, where refusals are told by close codes', undefined, 'close'],
+  ] as const)('refuses and tells before anything is written when its head is %s', async (_what, head, refuseWith) => {
+    const { app, cookie, connected } = await startOwn(
+      ({ bridge, wss }) =>
+        (request, socket) => {
+          bridge.handleUpgrade(wss, request, socket, head as never)
+        },
+      { refuseWith },
+    )
+    const get = vi.spyOn(app.store, 'get')
+    const client = rawRequest(app.port, upgradeRequest({ cookie }))
+    expect(await client.receivedUntil(refuseWith === 'status' ? ' 500 ' : 'failed')).toMatch(/^HTTP\/1\.1 (?:500|101) /)
+    expect(app.faults).toMatchObject([{ name: 'TypeError', message: expect.stringContaining('`head`') as string }])
+    expect(app.bridge.stats()).toMatchObject({
+      pending: 0,
+      accepted: 0,
+      sockets: 0,
+      refused: { 'authorize-failed': 1 },
+    })
+    expect(get).not.toHaveBeenCalled()
+    expect(connected).not.toHaveBeenCalled()
+    expect(app.wss.clients.size).toBe(0)
+  })
+
   it('refuses and tells when the ws server’s verifyClient takes a callback', async () => {
     const asked = vi.fn()
     const wss = new WebSocketServer({
