@@ -34,6 +34,9 @@ export interface SocketOpenerDependencies {
   readonly reports: EventSink
 }
 
+/** Why no socket was opened. A refusal by ws is told already; it may have left the answer to a listener of its 'wsClientError'. */
+export type NotOpened = Refusal | 'refused-by-ws'
+
 /** Opens the sockets of requests that may connect. What it returns is why one may not after all. */
 export class SocketOpener {
   readonly #deps: SocketOpenerDependencies
@@ -46,11 +49,11 @@ export class SocketOpener {
     upgrade: ClaimedUpgrade,
     target: UpgradeTarget,
     result: AuthenticatedSession | 'anonymous',
-  ): Refusal | undefined {
+  ): NotOpened | undefined {
     return result === 'anonymous' ? this.#openAnonymous(upgrade, target) : this.#openSession(upgrade, target, result)
   }
 
-  #openSession(upgrade: ClaimedUpgrade, target: UpgradeTarget, result: AuthenticatedSession): Refusal | undefined {
+  #openSession(upgrade: ClaimedUpgrade, target: UpgradeTarget, result: AuthenticatedSession): NotOpened | undefined {
     const { authentication, sessions, renewal, requestStore } = this.#deps
     const { context, found, lease, handshake } = result
     const { live } = lease
@@ -67,14 +70,15 @@ export class SocketOpener {
       handshake.readAddressAtEnd(upgrade.socket)
       this.#connect(ws, upgrade.request as SessionRequest, context, target)
     })
+    if (context.ws === undefined) return refusal
     // The browser has a cookie with a new expiry now: the store must not be behind.
-    if (setCookie !== undefined && context.ws !== undefined) sessions.renew(live)
+    if (setCookie !== undefined) sessions.renew(live)
     if (!lease.isCurrent(found) || sessions.binder.isToBeAskedAgain(context, found))
       sessions.binder.recheck(live, found, context)
     return refusal
   }
 
-  #openAnonymous(upgrade: ClaimedUpgrade, target: UpgradeTarget): Refusal | undefined {
+  #openAnonymous(upgrade: ClaimedUpgrade, target: UpgradeTarget): NotOpened | undefined {
     takeSessionOff(upgrade.request)
     return this.#handOver(upgrade, target.wss, undefined, (ws) => {
       this.#deps.sessions.binder.openAnonymous(ws)
@@ -88,7 +92,7 @@ export class SocketOpener {
     wss: WebSocketServer,
     setCookie: string | undefined,
     opened: (ws: WebSocket) => void,
-  ): Refusal | undefined {
+  ): NotOpened | undefined {
     const { reports } = this.#deps
     const { request, socket, head } = upgrade
     const refusal = this.#refusalBy(wss, request)
@@ -111,9 +115,10 @@ export class SocketOpener {
     } finally {
       if (addCookie !== undefined) wss.off('headers', addCookie)
     }
-    // ws has refused by itself, and answered: an extension was malformed, or the ws server is closing.
-    if (!isOpened) reports.refused(refusalOf(isClosing(wss) ? 'shutting-down' : 'bad-request'), request)
-    return undefined
+    if (isOpened) return undefined
+    // An extension was malformed, or the ws server is closing.
+    reports.refused(refusalOf(isClosing(wss) ? 'shutting-down' : 'bad-request'), request)
+    return 'refused-by-ws'
   }
 
   /* Asks the ws server's `verifyClient`. */

@@ -6,7 +6,14 @@ import type { Duplex } from 'node:stream'
 
 import { createPrivateSlot } from '../internal/private-slot.js'
 import { TimeoutQueue, type TimeoutNode } from '../internal/timeout-queue.js'
-import { bytesOnArrivalAt, bytesWrittenTo, hasArrived, isClaimed, noteArrival } from './claimed-upgrade.js'
+import {
+  bytesOnArrivalAt,
+  bytesWrittenTo,
+  hasArrived,
+  isClaimed,
+  noteArrival,
+  type ClaimedUpgrade,
+} from './claimed-upgrade.js'
 import { forgetAnswers, hasOnlyEarlierAnswers, noteAnswers } from './earlier-answers.js'
 import { surviveErrors, upgradeSocketOf } from './survive-errors.js'
 
@@ -31,10 +38,10 @@ class UnansweredUpgrade implements TimeoutNode {
   readonly #bytesOnArrival: number
   #queue: TimeoutQueue<UnansweredUpgrade> | undefined
 
-  constructor(request: IncomingMessage, socket: Duplex) {
+  constructor(request: IncomingMessage, socket: Duplex, bytesOnArrival: number) {
     this.request = request
     this.socket = socket
-    this.#bytesOnArrival = bytesOnArrivalAt(socket)
+    this.#bytesOnArrival = bytesOnArrival
     watched.set(socket, this)
     socket.on('end', onLeave).on('close', onLeave)
   }
@@ -103,9 +110,18 @@ export class UnansweredUpgrades {
     if (!hasArrived(socket) && !hasOnlyEarlierAnswers(socket)) return
     noteArrival(socket)
     if (isClaimed(socket) || socket.destroyed || watched.get(socket) === null) return
-    const upgrade = watched.get(socket) ?? new UnansweredUpgrade(request, socket)
+    const upgrade = watched.get(socket) ?? new UnansweredUpgrade(request, socket, bytesOnArrivalAt(socket))
     upgrade.findSuccessor ??= findSuccessor
-    if (upgrade.hasDeadline) return
+    if (!upgrade.hasDeadline) this.#start(upgrade)
+  }
+
+  /** For an upgrade that ws has refused, and left to a listener of its 'wsClientError': that has as long to answer. */
+  watchRefused({ request, socket, isAnsweredElsewhere }: ClaimedUpgrade): void {
+    if (isAnsweredElsewhere || socket.destroyed) return
+    this.#start(new UnansweredUpgrade(request, socket, bytesWrittenTo(socket)))
+  }
+
+  #start(upgrade: UnansweredUpgrade): void {
     if (!this.#isClosed) return upgrade.start(this.#queue)
     setImmediate(() => {
       // A listener may have asked another bridge about it meanwhile.

@@ -15,12 +15,12 @@ import { SessionLease } from '../live/session-lease.js'
 import { refusalOf, type Refusal } from '../refusals.js'
 import { trace } from '../trace.js'
 import type { BoundedAuthentication } from './bounded-authentication.js'
-import { ClaimedUpgrade } from './claimed-upgrade.js'
+import { ClaimedUpgrade, isClaimed } from './claimed-upgrade.js'
 import type { CloseRefusals } from './refuse-with-close.js'
 import type { StatusRefusals } from './refuse-with-status.js'
 import { sessionPutter } from './session-request.js'
 import { SharedServerFaults } from './shared-server-faults.js'
-import type { SocketOpener } from './socket-opener.js'
+import type { NotOpened, SocketOpener } from './socket-opener.js'
 import { stopWatching, UnansweredUpgrades } from './unanswered-upgrades.js'
 import type { UpgradeTarget } from './upgrade-target.js'
 import { callbackMisuse, takesCallback } from './verify-client.js'
@@ -55,7 +55,9 @@ export class UpgradeHandler {
     this.#deps = dependencies
     this.#sharedServer = new SharedServerFaults(dependencies.reports)
     this.unanswered = new UnansweredUpgrades(dependencies.handshakeTimeoutMs, (request, socket, reason) => {
-      this.refuse(request, socket, reason)
+      // One that is claimed was refused by ws, and that was told then.
+      if (isClaimed(socket)) dependencies.refused.refuse(socket, refusalOf('bad-request'))
+      else this.refuse(request, socket, reason)
     })
     this.#onSession = sessionPutter(dependencies.requestStore)
   }
@@ -81,7 +83,8 @@ export class UpgradeHandler {
         result = await authentication.run(request, socket, scope, upgrade.earlierAnswers())
       }
       const refusal = this.#open(upgrade, target, result)
-      if (refusal !== undefined) this.#refuse(upgrade, refusal)
+      if (refusal === 'refused-by-ws') this.unanswered.watchRefused(upgrade)
+      else if (refusal !== undefined) this.#refuse(upgrade, refusal)
     } catch (error) {
       // What was handed in is no request, no socket or no ws server.
       reports.fault('upgrade', error)
@@ -130,7 +133,7 @@ export class UpgradeHandler {
   }
 
   /* Synchronous until 'connection' is emitted. */
-  #open(upgrade: ClaimedUpgrade, target: UpgradeTarget, result: AuthResult): Refusal | undefined {
+  #open(upgrade: ClaimedUpgrade, target: UpgradeTarget, result: AuthResult): NotOpened | undefined {
     if (result !== 'anonymous' && 'reason' in result) return result
     return this.#refusalSince(upgrade) ?? this.#deps.opener.open(upgrade, target, result)
   }

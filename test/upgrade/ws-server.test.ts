@@ -1,12 +1,13 @@
+import type { Duplex } from 'node:stream'
 import { describe, expect, it, vi } from 'vitest'
 import { WebSocketServer, type ServerOptions } from 'ws'
-import { startApp } from '../support/app.js'
+import { startApp, type AppOptions } from '../support/app.js'
 import { open, refused } from '../support/client.js'
 import { rawRequest, upgradeRequest } from '../support/raw-request.js'
 
 /** An app with a ws server of these options at /own, and a login. */
-async function startWith(options: ServerOptions) {
-  const app = await startApp({ bridge: { maxPending: 1 } })
+async function startWith(options: ServerOptions, bridge: AppOptions['bridge'] = {}) {
+  const app = await startApp({ bridge: { ...bridge, maxPending: 1 } })
   const wss = new WebSocketServer({ ...options, noServer: true })
   const connected = vi.fn()
   wss.on('connection', connected)
@@ -113,5 +114,54 @@ describe('what the ws server has to say', () => {
     expect(app.bridge.stats().pending).toBe(0)
     const other = await open(app.wsUrl, { cookie })
     expect(other.ws.readyState).toBe(other.ws.OPEN)
+  })
+})
+
+describe('an upgrade that ws refuses and leaves to a listener of its wsClientError', () => {
+  /** An app with such a listener, and a client whose offer ws cannot accept. */
+  async function startLeft(listener: (socket: Duplex) => void, handshakeTimeoutMs = 200) {
+    const started = await startWith({ perMessageDeflate: true }, { handshakeTimeoutMs })
+    const { app, wss, cookie } = started
+    const left = new Promise<Duplex>((resolve) => {
+      wss.on('wsClientError', (_error, socket) => {
+        listener(socket)
+        resolve(socket)
+      })
+    })
+    const headers = { 'Sec-WebSocket-Extensions': 'permessage-deflate; server_max_window_bits=99' }
+    const client = rawRequest(app.port, upgradeRequest({ path: '/own', cookie, headers }), { allowHalfOpen: true })
+    return { ...started, client, left: await left }
+  }
+
+  it('is answered 400 at the deadline where the listener does not answer, and told once', async () => {
+    const { app, client } = await startLeft(() => undefined)
+    expect(await client.receivedUntil('\r\n\r\n')).toMatch(/^HTTP\/1\.1 400 /)
+    expect(app.refusals).toEqual([{ reason: 'bad-request', status: 400 }])
+    expect(app.bridge.stats()).toMatchObject({ pending: 0, accepted: 0, sockets: 0 })
+  })
+
+  it('is left alone where the listener answers in time', async () => {
+    const { app, client, left } = await startLeft((socket) => setTimeout(() => socket.write('answer '), 20))
+    await client.receivedUntil('answer ')
+    await new Promise((resolve) => setTimeout(resolve, 300))
+    expect(left.destroyed).toBe(false)
+    left.end('end')
+    client.socket.end()
+    expect(await client.received()).toBe('answer end')
+    expect(app.refusals).toEqual([{ reason: 'bad-request', status: 400 }])
+  })
+
+  it('is answered when the bridge closes', async () => {
+    const { app, client } = await startLeft(() => undefined, 60_000)
+    const closed = app.bridge.close()
+    expect(await client.receivedUntil('\r\n\r\n')).toMatch(/^HTTP\/1\.1 400 /)
+    client.socket.end()
+    await closed
+  })
+
+  it('is forgotten when its client leaves', async () => {
+    const { client, left } = await startLeft((socket) => socket.resume(), 60_000)
+    client.socket.end()
+    await expect.poll(() => left.destroyed).toBe(true)
   })
 })
