@@ -1,6 +1,8 @@
 // what a session's time does to its sockets.
+import type { SessionData } from 'express-session'
 import { WebSocket } from 'ws'
-import { describe, expect, it, vi } from 'vitest'
+import { beforeEach, describe, expect, it, vi } from 'vitest'
+import { atEnd } from '../support/at-end.js'
 import { startTestBridge } from './test-bridge.js'
 
 const minuteMs = 60_000
@@ -184,6 +186,78 @@ describe('the clock of a test bridge', () => {
     const { clock } = await startTestBridge()
     await expect(clock.advance(ms as number)).rejects.toThrow(TypeError)
   })
+})
+
+describe('the clock of a test bridge, while the test runner holds the date,', () => {
+  beforeEach(() => {
+    vi.useFakeTimers({ toFake: ['Date'] })
+    atEnd(() => vi.useRealTimers())
+  })
+  const session = { cookie: { maxAge: minuteMs } }
+
+  it("lets keepAlive: 'connected' keep a session", async () => {
+    const { cookie, upgrade, clock } = await startTestBridge({ session, keepAlive: 'connected' })
+    const { context } = await upgrade(cookie())
+    await clock.advance(10 * minuteMs)
+    expect(context.ended).toBeUndefined()
+  })
+
+  it('lets messages keep a session', async () => {
+    const { cookie, upgrade, clock } = await startTestBridge({ session })
+    const { ws, next, context } = await upgrade(cookie())
+    await clock.advance(minuteMs - 1)
+    ws.send('?')
+    await next()
+    await clock.advance(minuteMs - 1)
+    expect(context.ended).toBeUndefined()
+    await clock.advance(1)
+    expect(context.ended?.reason).toBe('expired')
+  })
+
+  it('lets the handshake keep a session with `rolling`', async () => {
+    const { cookie, upgrade, clock } = await startTestBridge({ session: { ...session, rolling: true } })
+    const signed = cookie()
+    await clock.advance(minuteMs - 1)
+    const { context } = await upgrade(signed)
+    await clock.advance(minuteMs - 1)
+    expect(context.ended).toBeUndefined()
+    await clock.advance(1)
+    expect(context.ended?.reason).toBe('expired')
+  })
+
+  it('lets a change keep a session, as a request does', async () => {
+    const { cookie, upgrade, clock, change } = await startTestBridge({ session })
+    const signed = cookie()
+    const { context } = await upgrade(signed)
+    await clock.advance(minuteMs - 1)
+    await change(signed, (draft) => {
+      draft.user = 'Ada'
+    })
+    await clock.advance(minuteMs - 1)
+    expect(context.ended).toBeUndefined()
+  })
+
+  it.each(['get', 'load'] as const)(
+    'keeps the date of a session that was read by %s and is written back',
+    async (read) => {
+      const { cookie, upgrade, clock, bridge, store } = await startTestBridge({ session })
+      const signed = cookie()
+      const { context } = await upgrade(signed)
+      const sessionID = bridge.readSessionID(signed)!
+      await clock.advance(minuteMs - 1)
+      const found = await new Promise<SessionData>((resolve) => {
+        store[read](sessionID, (_error: unknown, record?: SessionData | null) => resolve(record!))
+      })
+      await new Promise((resolve) => {
+        store.set(sessionID, Object.assign(found, { user: 'Ada' }), resolve)
+      })
+      await clock.advance(0)
+      expect(context.session.user).toBe('Ada')
+      expect(context.ended).toBeUndefined()
+      await clock.advance(1)
+      expect(context.ended?.reason).toBe('expired')
+    },
+  )
 })
 
 describe('a session from cookie()', () => {
