@@ -138,9 +138,8 @@ export class LiveSessions implements RegistryListener {
     })
     this.#kind = { actions: operations, authorizers: authorize === undefined ? [] : [authorize] }
     this.#stopObserving = observeStoreCalls(options.expressStore, this.#onDestroyCall)
-    options.store.onChange(revalidator.report)
+    store.listen(revalidator.report)
     options.store.onStoreCall?.(this.#onStoreCall, registry.byID)
-    options.store.onFault?.(this.#storeFailed)
   }
 
   /** Open sockets, with a session or without. */

@@ -9,6 +9,7 @@ import { TimeoutQueue } from '../internal/timeout-queue.js'
 import type { StoredSession } from '../store/live-store.js'
 import { usableSnapshotOf } from '../store/normalized-session.js'
 import { draftOf, snapshotOf, type SessionDraft, type SessionSnapshot } from '../store/snapshot.js'
+import { asStored } from './live-store-answers.js'
 import type { TimedStore } from './timed-store.js'
 import { WriteQueue, type Write } from './write-queue.js'
 
@@ -87,7 +88,7 @@ export class OptimisticWriter {
     held: StoredSession | undefined,
     write: Write,
   ): Promise<StoredSession | 'gone'> {
-    let current = held ?? (await this.#store.get(sessionID))
+    let current = held ?? asStored(await this.#store.get(sessionID))
     let isFresh = held === undefined
     for (;;) {
       // No caller waits for it any longer, so the result does not matter.
@@ -100,7 +101,7 @@ export class OptimisticWriter {
       if ('error' in next && isFresh) throw next.error
       if ('error' in next) {
         // What it threw at may be out of date: it is asked about what is there now.
-        current = await this.#store.get(sessionID)
+        current = asStored(await this.#store.get(sessionID))
         isFresh = true
         continue
       }

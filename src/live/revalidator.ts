@@ -15,6 +15,7 @@ import { CheckFailure } from './check-failure.js'
 import type { CheckScheduler } from './check-scheduler.js'
 import { endOf } from './connection-closer.js'
 import { wholeSecondMs, type LiveSession } from './live-session.js'
+import { asStored, LiveStoreAnswerError } from './live-store-answers.js'
 import type { Registry } from './registry.js'
 import type { Loaded } from './session-context.js'
 import type { TimedStore } from './timed-store.js'
@@ -138,7 +139,7 @@ export class Revalidator implements AuthorizeListener {
   async #load(live: LiveSession, answer: Promise<StoredSession | undefined>, removals?: number): Promise<Loaded> {
     const read = live.beginRead()
     const begunAt = this.#deps.clock.now()
-    return loadedOf(live, this.#apply(live, await answer, read, begunAt), removals)
+    return loadedOf(live, this.#apply(live, asStored(await answer), read, begunAt), removals)
   }
 
   #reportAll(): void {
@@ -226,8 +227,9 @@ export class Revalidator implements AuthorizeListener {
   }
 
   #readFailed(live: LiveSession, error: unknown): void {
-    if (!(error instanceof StoreUnavailableError)) this.#deps.reports.fault('check', error)
     this.#failed(live)
+    const isUnusable = error instanceof LiveStoreAnswerError && live.failure?.isFirstUnusable() !== false
+    if (isUnusable || !(error instanceof StoreUnavailableError)) this.#deps.reports.fault('check', error)
   }
 
   #failed(live: LiveSession): void {

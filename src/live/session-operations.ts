@@ -9,6 +9,7 @@ import type { SessionSnapshot } from '../store/snapshot.js'
 import { trace } from '../trace.js'
 import type { EventSink } from './event-sink.js'
 import { expiryOf, LiveSession } from './live-session.js'
+import { asStored } from './live-store-answers.js'
 import type { Mutate, OptimisticWriter } from './optimistic-writer.js'
 import type { OwnDestroys } from './own-destroys.js'
 import type { Registry } from './registry.js'
@@ -189,7 +190,7 @@ export class SessionOperations implements SessionActions {
   /* What a read of a session found that has no connections here. */
   async #find(sessionID: string, answer: Promise<StoredSession | undefined>, removals: number): Promise<Loaded> {
     const begunAt = this.#deps.clock.now()
-    const stored = await answer
+    const stored = asStored(await answer)
     if (stored === undefined) return 'no-session'
     if (isOver(stored, begunAt, this.#deps.clock)) return 'session-expired'
     try {

@@ -13,8 +13,12 @@ import type {
 } from '../store/live-store.js'
 import { isThenable } from '../internal/is-thenable.js'
 import { fireAndForget } from '../internal/fire-and-forget.js'
+import { asPromise, asReplaceResult, asTouchResult } from './live-store-answers.js'
 
-/** A LiveStore whose calls always settle. */
+/**
+ * A LiveStore whose calls always settle, and whose answers are those of its contract. What a read resolves to is for its caller to check,
+ * by `asStored`: a check in here would cost every handshake a promise.
+ */
 export class TimedStore {
   readonly #store: CallReportingLiveStore
   readonly #touchesAtHandshake: boolean
@@ -35,9 +39,13 @@ export class TimedStore {
    * @throws what the LiveStore throws: whose session cannot be watched is not let in.
    */
   watch(sessionID: string): void {
-    const start = (): unknown => this.#store.watch(sessionID)
-    const returned = start()
-    if (isThenable(returned)) returned.then(undefined, this.#onFault)
+    this.#start(() => this.#store.watch(sessionID))
+  }
+
+  /** Hears of changes and errors from now on. A promise of the LiveStore that rejects is a fault here, too. */
+  listen(onChange: (sessionID: string | undefined) => void): void {
+    this.#start(() => this.#store.onChange(onChange))
+    this.#start(() => this.#store.onFault?.(this.#onFault))
   }
 
   /** Never throws. */
@@ -46,34 +54,41 @@ export class TimedStore {
   }
 
   get(sessionID: string, held?: StoredSession): Promise<StoredSession | undefined> {
-    return this.#calls.within(() => this.#store.get(sessionID, held))
+    return this.#calls.within(() => asPromise('get', this.#store.get(sessionID, held)))
   }
 
   /** For a handshake, which has a deadline of its own and is refused as `timeout` when it passes. */
   getForHandshake(sessionID: string, held?: StoredSession): Promise<StoredSession | undefined> {
     const store = this.#store
     if (this.#touchesAtHandshake && store.getToTouch !== undefined) return store.getToTouch(sessionID, held)
-    return store.get(sessionID, held)
+    return asPromise('get', store.get(sessionID, held))
   }
 
-  replace(sessionID: string, expected: StoredSession, next: SessionData): Promise<ReplaceResult> {
-    return this.#calls.within(() => this.#store.replace(sessionID, expected, next))
+  async replace(sessionID: string, expected: StoredSession, next: SessionData): Promise<ReplaceResult> {
+    const replacing = this.#calls.within(() => asPromise('replace', this.#store.replace(sessionID, expected, next)))
+    return asReplaceResult(await replacing)
   }
 
-  touch(sessionID: string, held?: StoredSession): Promise<TouchResult> {
-    return this.#calls.within(() => {
+  async touch(sessionID: string, held?: StoredSession): Promise<TouchResult> {
+    const touching = this.#calls.within<TouchResult>(() => {
       const store = this.#store
-      if (held === undefined || store.touchHeld === undefined) return store.touch(sessionID)
+      if (held === undefined || store.touchHeld === undefined) return asPromise('touch', store.touch(sessionID))
       return store.touchHeld(sessionID, held)
     })
+    return asTouchResult(await touching)
   }
 
   destroy(sessionID: string): Promise<void> {
-    return this.#calls.within(() => this.#store.destroy(sessionID))
+    return this.#calls.within(() => asPromise('destroy', this.#store.destroy(sessionID)))
   }
 
   /** Calls whose deadline has not come fail now. */
   close(): void {
     this.#calls.close()
+  }
+
+  #start(call: () => unknown): void {
+    const returned = call()
+    if (isThenable(returned)) returned.then(undefined, this.#onFault)
   }
 }

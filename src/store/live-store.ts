@@ -22,7 +22,8 @@ export type ReplaceResult = { readonly replaced: StoredSession } | { readonly ch
 /**
  * A session store that can say when a session may have changed, and write one without overwriting what it has not seen.
  *
- * Every method that returns a promise rejects when the store cannot be reached; none of them throws.
+ * Every method that returns a promise rejects when the store cannot be reached; none of them throws. An answer of another kind than
+ * these (such as `null`) counts as a failure of the store.
  */
 export interface LiveStore {
   /** Reads a session; `undefined` if there is none. Resolves to `held` itself where nothing changed. */
