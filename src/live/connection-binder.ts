@@ -14,7 +14,7 @@ import { LiveSession } from './live-session.js'
 import type { OwnDestroys } from './own-destroys.js'
 import type { Registry } from './registry.js'
 import type { Revalidator } from './revalidator.js'
-import type { Context, FoundSession } from './session-context.js'
+import type { Context, FoundSession, SessionSource } from './session-context.js'
 import type { SessionHolds } from './session-holds.js'
 import type { SocketLimits } from './socket-limits.js'
 import type { TouchTimes } from './touch-times.js'
@@ -94,8 +94,7 @@ export class ConnectionBinder {
     // It had closed before it was bound.
     if (hasEnded(context)) return
     if (this.#isShuttingDown) return this.#deps.closer.end(context, endOf('shutdown'))
-    if (!this.#deps.limits.hasRoom(source))
-      return this.#deps.closer.end(context, endOf('disconnected'), 'too many sockets')
+    if (!this.#hasRoom(source)) return this.#deps.closer.end(context, endOf('disconnected'), 'too many sockets')
     this.#admit(context, source as FoundSession)
   }
 
@@ -109,6 +108,16 @@ export class ConnectionBinder {
   /** From now on, what is bound is ended at once. */
   shutDown(): void {
     this.#isShuttingDown = true
+  }
+
+  /*
+   * The session may have become another user's since it was authenticated, or since it was last checked here. Which of the two is newer
+   * is unknown, so both users need a place.
+   */
+  #hasRoom(source: SessionSource): boolean {
+    const { limits, registry } = this.#deps
+    const live = registry.get(source.sessionID)
+    return limits.hasRoom(source) && (live?.snapshot === undefined || limits.hasRoom(live))
   }
 
   #admit(context: Context, found: FoundSession): void {

@@ -7,6 +7,7 @@ import { atEnd } from '../support/at-end.js'
 import { open } from '../support/client.js'
 import { createGate } from '../support/gate.js'
 import { done, PlainConnection, record, startBridge, until } from './bound.js'
+import { TtlStore } from './ttl-store.js'
 
 const identify = ({ user }: SessionSnapshot): string | undefined => user
 
@@ -144,6 +145,35 @@ describe('users', () => {
     const late = new PlainConnection()
     bridge.bind(two, late)
     expect(late.closings).toEqual([{ code: 1008, reason: 'too many sockets' }])
+  })
+
+  it('are who the session is of when it is bound, not when it was authenticated', async () => {
+    const { authenticate, bridge, bind, logIn } = await startWithUsers({ maxSocketsPerUser: 1 })
+    await logIn('id', 'ada')
+    const old = await authenticate('id')
+    await bridge.update('id', (draft) => void (draft.user = 'bob'))
+    await bind('id')
+    const late = new PlainConnection()
+    bridge.bind(old, late)
+    expect(late.closings).toEqual([{ code: 1008, reason: 'too many sockets' }])
+    expect([...bridge.connections({ user: 'bob' })]).toHaveLength(1)
+  })
+
+  it('need a place also where only the authentication has found whose session it is now', async () => {
+    const store = new TtlStore()
+    const { authenticate, bridge, bind, logIn } = await startWithUsers({ store, maxSocketsPerUser: 2 })
+    await logIn('id', 'ada')
+    await bind('id')
+    // Another process: nothing of it is reported here.
+    await done((callback) => new TtlStore(store.data).set('id', record({ user: 'bob' }), callback))
+    const context = await authenticate('id')
+    await logIn('other', 'bob')
+    await bind('other')
+    await bind('other')
+    const late = new PlainConnection()
+    bridge.bind(context, late)
+    expect(late.closings).toEqual([{ code: 1008, reason: 'too many sockets' }])
+    expect([...bridge.connections({ user: 'bob' })]).toHaveLength(2)
   })
 
   it('are a TypeError where an option or a selector is wrong', async () => {
