@@ -34,7 +34,7 @@ export interface SessionBridgeOptions {
    * that of `live` if it brings one, else none, and this process is alone.
    *
    * Without `live`, what each process does to the store is told there, and the others look at once. What is told is signed by the first
-   * secret and holds no session ID. It belongs to one bridge, whose `close()` closes it.
+   * secret and holds no session ID. It belongs to one bridge, whose `close()` closes it, and is a `TypeError` for a second one.
    */
   channel?: Channel | undefined
   /**

@@ -9,9 +9,10 @@ import { ExpressStore } from '../store/express-store.js'
 import type { LiveStore } from '../store/live-store.js'
 import { AnnouncedStore } from './announced-store.js'
 import { Announcer } from './announcer.js'
-import type { Channel } from './channel.js'
+import { assertChannel, type Channel } from './channel.js'
 import { ConnectionsEverywhere, type Everywhere, type LocalConnections } from './everywhere.js'
 import { ProcessGroup } from './process-group.js'
+import { takeChannel } from './take-channel.js'
 
 /** A LiveStore that brings a channel of its own, on a connection that it has anyhow. `close()` of the bridge closes both. */
 export interface ChannelProvider {
@@ -36,8 +37,10 @@ export class BridgeChannel {
   readonly #group: ProcessGroup | undefined
   readonly #announcer: Announcer | undefined
 
+  /** @throws {TypeError} for a channel that another bridge has taken. */
   constructor({ channel, live, store, secrets, storeTimeoutMs, clock, onFault }: BridgeChannelDependencies) {
     const used = channel ?? channelOf(live)
+    if (used !== undefined) takeChannel(used, channel === undefined ? 'live' : 'channel')
     this.#group = used && new ProcessGroup({ channel: used, secrets, onFault })
     if (live !== undefined || this.#group === undefined) {
       this.live = live ?? new ExpressStore(store, storeTimeoutMs, clock)
@@ -66,5 +69,7 @@ export class BridgeChannel {
 }
 
 function channelOf(live: LiveStore | undefined): Channel | undefined {
-  return live !== undefined && 'channel' in live ? (live as LiveStore & ChannelProvider).channel : undefined
+  const { channel } = (live ?? {}) as Partial<ChannelProvider>
+  if (channel !== undefined) assertChannel(channel, 'Option `live`: its `channel`')
+  return channel
 }

@@ -3,7 +3,8 @@
  */
 
 /**
- * A way to tell the other processes of one app something. Made by `redisChannel`, `postgresChannel`, `clusterChannel`, or by you.
+ * A way to tell the other processes of one app something. Made by `redisChannel`, `postgresChannel`, `clusterChannel`, or by you, one
+ * for each bridge.
  *
  * It need not be reliable, only honest: what may have been lost is said by `onGap`. What is told on it is signed by the bridge, and
  * holds no session ID.
@@ -16,7 +17,8 @@ export interface Channel {
    */
   publish(message: string): Promise<void>
   /**
-   * Listens, from now on and across reconnects, until `close`. The bridge calls it once.
+   * Listens, from now on and across reconnects, until `close`. The bridge calls it once, with the first upgrade at the latest. What it
+   * throws is a `fault`, and then `everywhere` is never complete.
    *
    * @param onMessage called with each message, in any order.
    * @param onGap called when messages may have been missed: everything is looked at then.

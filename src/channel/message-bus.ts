@@ -13,6 +13,7 @@ import { ReplayWindow } from './replay-window.js'
 import { AtMostEvery } from '../internal/at-most-every.js'
 import { CallTimeouts } from '../internal/call-timeouts.js'
 import { longestTimerMs } from '../internal/clock.js'
+import { fireAndForget } from '../internal/fire-and-forget.js'
 
 export interface MessageBusDependencies {
   readonly channel: Channel
@@ -49,6 +50,7 @@ export class MessageBus {
   #onHeard: (node: string) => void = () => undefined
   #sequence = 0
   #hasListened = false
+  #isDeaf = false
   /** When listening began anew, in ms since the epoch. */
   #resumedAt = -Infinity
   readonly #faults = new AtMostEvery(faultPauseMs)
@@ -66,7 +68,7 @@ export class MessageBus {
     this.#calls = new CallTimeouts(patienceMs, channelErrors)
     if (typeof tellsFaults === 'function') {
       tellsFaults.call(channel, (error) => {
-        this.fault(new ChannelUnavailableError('The channel cannot be listened to.', { cause: error.cause ?? error }))
+        this.#cannotListen(error.cause ?? error)
       })
     }
   }
@@ -86,9 +88,20 @@ export class MessageBus {
     this.#onHeard = listener
   }
 
-  /** Begins to listen. */
+  /** Whether the channel has failed to listen: what the others say does not come. */
+  get isDeaf(): boolean {
+    return this.#isDeaf
+  }
+
+  /** Begins to listen. Never throws. */
   start(): void {
-    this.#channel.subscribe(this.#onMessage, this.#onGapOfChannel)
+    fireAndForget(
+      () => this.#channel.subscribe(this.#onMessage, this.#onGapOfChannel),
+      (error) => {
+        this.#isDeaf = true
+        this.#cannotListen(error)
+      },
+    )
   }
 
   /** @throws {ChannelUnavailableError} (rejects) when it cannot be told, or not in time. */
@@ -150,7 +163,12 @@ export class MessageBus {
     if (this.#gapsByOld.take()) this.#tellGap()
   }
 
+  #cannotListen(cause: unknown): void {
+    this.fault(new ChannelUnavailableError('The channel cannot be listened to.', { cause }))
+  }
+
   readonly #onGapOfChannel = (): void => {
+    this.#isDeaf = false
     if (this.#hasListened) this.#resumedAt = Date.now()
     this.#hasListened = true
     this.#tellGap()

@@ -56,7 +56,9 @@ export class Requests {
       })
     })
     try {
-      return await request.done
+      const { byNode, complete } = await request.done
+      // Who does not hear of the others does not know whether there are any.
+      return { byNode, complete: complete && !this.#bus.isDeaf }
     } finally {
       this.#open.delete(id)
     }

@@ -1,5 +1,11 @@
+import { IncomingMessage } from 'node:http'
+import { Socket } from 'node:net'
 import { MemoryStore, type Store } from 'express-session'
+import { createSessionBridge } from 'ws-session-bridge'
+import { clusterChannel } from 'ws-session-bridge/cluster'
 import { describe, expect, it } from 'vitest'
+import { WebSocketServer } from 'ws'
+import { atEnd } from '../support/at-end.js'
 import { open } from '../support/client.js'
 import { startApp } from '../support/app.js'
 import { createHub, type Hub } from './memory-channel.js'
@@ -108,5 +114,81 @@ describe('bridges with a channel, on a store that tells nothing', () => {
     await expect(startApp({ bridge: { channel: {} as never } })).rejects.toThrow(
       /Option `channel` has no method `publish`/,
     )
+  })
+
+  it.each([
+    ['of the package', () => clusterChannel()],
+    ["of the app's own, frozen", () => Object.freeze(createHub().connect().channel)],
+  ])('throw a TypeError for a channel that another bridge has, or had: one %s', async (_, make) => {
+    const channel = make()
+    const session = { store: new MemoryStore(), secret: 'a secret', resave: false, saveUninitialized: false }
+    const one = createSessionBridge({ session, channel })
+    atEnd(() => one.close())
+    const second = () => createSessionBridge({ session, channel })
+    expect(second).toThrow(TypeError)
+    expect(second).toThrow(/^Option `channel`: .* belongs to another bridge.* Make one for each/)
+    expect(await one.everywhere.connections()).toMatchObject({ nodes: 1 })
+    await one.close()
+    expect(second).toThrow(TypeError)
+  })
+
+  it('throw a TypeError for the channel of a LiveStore that is none, or that another bridge has', () => {
+    const session = { store: new MemoryStore(), secret: 'a secret', resave: false, saveUninitialized: false }
+    const noop = () => undefined as never
+    const store = { get: noop, replace: noop, touch: noop, destroy: noop, watch: noop, unwatch: noop }
+    const live = { ...store, onChange: noop, close: noop }
+    const { channel } = createHub().connect()
+    createSessionBridge({ session, live: { ...live, channel } as never })
+    expect(() => createSessionBridge({ session, live: { ...live, channel } as never })).toThrow(
+      /^Option `live`: .* belongs to another bridge/,
+    )
+    expect(() => createSessionBridge({ session, channel })).toThrow(/^Option `channel`: .* belongs to another bridge/)
+    expect(() => createSessionBridge({ session, live: { ...live, channel: {} } as never })).toThrow(
+      /^Option `live`: its `channel` has no method `publish`/,
+    )
+  })
+
+  const broken = new Error('The channel is broken.')
+  const throws = () => {
+    throw broken
+  }
+  const rejects = () => Promise.reject(broken)
+  it.each([
+    ['subscribe throws', { subscribe: throws }],
+    ['subscribe rejects', { subscribe: rejects }],
+    ['publish throws', { publish: throws }],
+    ['publish rejects', { publish: rejects }],
+    ['every method throws', { subscribe: throws, publish: throws, close: throws }],
+    ['every method rejects', { subscribe: rejects, publish: rejects, close: rejects }],
+  ])('let clients in and tell of it by a fault where a Channel of the app is broken: %s', async (_, methods) => {
+    const channel = { ...createHub().connect(200).channel, ...methods }
+    const app = await startApp({ bridge: { channel } })
+    const cookie = await app.login('ada')
+    const { closed } = await open(app.wsUrl, { cookie })
+    await expect.poll(() => app.faults).toHaveLength(1)
+    expect(app.faults[0]).toMatchObject({ code: 'CHANNEL_UNAVAILABLE', cause: broken })
+    // Others may have connections that it does not hear of.
+    expect(await app.bridge.everywhere.disconnect({ user: 'nobody' })).toMatchObject({ count: 0, complete: false })
+    await app.bridge.close()
+    expect(await closed).toMatchObject({ code: 1001 })
+  })
+
+  it('neither throw nor leave the first request without an answer where a Channel of the app throws', async () => {
+    const session = { store: new MemoryStore(), secret: 'a secret', resave: false, saveUninitialized: false }
+    const bridgeOn = () => {
+      const bridge = createSessionBridge({ session, channel: { ...createHub().connect().channel, subscribe: throws } })
+      const faults: unknown[] = []
+      bridge.on('fault', (error) => faults.push(error))
+      atEnd(() => bridge.close())
+      return { bridge, faults }
+    }
+    const [asked, upgraded] = [bridgeOn(), bridgeOn()]
+    expect(await asked.bridge.authenticate(new IncomingMessage(new Socket()))).toMatchObject({ accepted: false })
+    const refused = new Promise((resolve) => upgraded.bridge.once('refuse', resolve))
+    const wss = new WebSocketServer({ noServer: true })
+    const socket = new Socket()
+    upgraded.bridge.handleUpgrade(wss, new IncomingMessage(socket), socket, Buffer.alloc(0))
+    expect(await refused).toMatchObject({ reason: 'bad-request' })
+    for (const { faults } of [asked, upgraded]) expect(faults).toMatchObject([{ cause: broken }])
   })
 })
