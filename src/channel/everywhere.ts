@@ -5,7 +5,7 @@ import { forEachInBatches } from '../internal/batches.js'
 import type { MessageBus, Sender } from './message-bus.js'
 import { connectionsIn, partsOf, type LocalConnection, type RemoteConnection } from './remote-connection.js'
 import type { Answers, Requests } from './requests.js'
-import type { Selector } from './selector.js'
+import { assertSelector, type Selector } from './selector.js'
 
 /** What became of a call on every process. */
 export interface EverywhereResult {
@@ -31,13 +31,13 @@ export interface Everywhere {
   /**
    * Closes connections, as `bridge.disconnect` does. At most once: a process that is cut off misses it, and `complete` says so.
    *
-   * @throws {TypeError} (rejects) as `bridge.disconnect` does.
+   * @throws {TypeError} (rejects) as `bridge.disconnect` does, and for a function: the other processes could not ask it.
    */
   disconnect(which: Selector, close?: CloseOptions): Promise<EverywhereResult>
   /**
    * Asks `authorize` again, as `bridge.reauthorize` does. The result counts whom it concerns; what `authorize` says comes later.
    *
-   * @throws {TypeError} (rejects) as `bridge.reauthorize` does.
+   * @throws {TypeError} (rejects) as `bridge.reauthorize` does, and for a function.
    */
   reauthorize(which?: Selector): Promise<EverywhereResult>
   /**
@@ -92,12 +92,16 @@ export class ConnectionsEverywhere implements Everywhere {
     })
   }
 
-  async disconnect(which: Selector, { code, reason }: CloseOptions = {}): Promise<EverywhereResult> {
-    const count = this.#local.disconnect(which, { code, reason })
+  async disconnect(which: Selector, close: CloseOptions = {}): Promise<EverywhereResult> {
+    // A function would be asked here, and cannot be told to the others.
+    assertSelector(which, 'disconnect')
+    const count = this.#local.disconnect(which, close)
+    const { code, reason } = close
     return counted(count, await this.#ask('disconnect', (told) => [told, { code, reason }], which))
   }
 
   async reauthorize(which?: Selector): Promise<EverywhereResult> {
+    if (which !== undefined) assertSelector(which, 'reauthorize')
     const count = this.#local.reauthorize(which)
     return counted(count, await this.#ask('reauthorize', (told) => told, which))
   }

@@ -1,7 +1,7 @@
 /*
  * Which connections a call is about.
  */
-import type { Selector } from '../channel/selector.js'
+import { assertSelector, type Selector } from '../channel/selector.js'
 import { isThenable } from '../internal/is-thenable.js'
 import type { Registry } from './registry.js'
 import type { Context, SessionContext } from './session-context.js'
@@ -13,17 +13,6 @@ export type ContextSelector = Selector | ((context: SessionContext) => boolean)
 /** The user's ID in a selector. A number is taken as its decimal text, as `identify` does. */
 export function userIn({ user }: { readonly user: string | number }): string {
   return String(user)
-}
-
-/** @throws {TypeError} for what is neither a session ID nor `{ user }`. `method` is named in it. */
-export function assertSelector(which: unknown, method: string): asserts which is Selector {
-  if (typeof which === 'string') return
-  if (typeof which === 'object' && which !== null && 'user' in which) {
-    const { user } = which
-    if (typeof user === 'number' ? Number.isFinite(user) : typeof user === 'string' && user !== '') return
-    throw new TypeError(`${method}: \`user\` must be the user's ID, as a string or a number.`)
-  }
-  throw new TypeError(`${method}: pass a session ID, or { user }.`)
 }
 
 /**

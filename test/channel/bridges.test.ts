@@ -90,6 +90,26 @@ describe('bridges with a channel, on a store that tells nothing', () => {
     expect(String(one!.faults[0])).toContain('A message on the channel is dropped')
   })
 
+  it('reject a function and an unknown option everywhere, as they throw for it here, and do nothing anywhere', async () => {
+    const [one, two] = await startProcesses(2, createHub())
+    const cookie = await one!.login('ada')
+    const opened = await Promise.all([open(one!.wsUrl, { cookie }), open(two!.wsUrl, { cookie })])
+    const { everywhere } = one!.bridge
+    const every = (() => true) as never
+    const misspelt = { cod: 4000 } as never
+    const sessionID = one!.bridge.readSessionID(cookie)!
+    for (const method of ['disconnect', 'reauthorize', 'connections'] as const) {
+      await expect(everywhere[method](every)).rejects.toThrow(
+        new TypeError(`${method}: pass a session ID, or { user }.`),
+      )
+    }
+    const thrown = new TypeError('disconnect: option `cod` is unknown. The options are: code, reason.')
+    expect(() => one!.bridge.disconnect(sessionID, misspelt)).toThrow(thrown)
+    await expect(everywhere.disconnect(sessionID, misspelt)).rejects.toThrow(thrown)
+    expect(await everywhere.connections(sessionID)).toMatchObject({ count: 2, nodes: 2, complete: true })
+    for (const { ws } of opened) expect(ws.readyState).toBe(ws.OPEN)
+  })
+
   it('close the channel with the bridge', async () => {
     const hub = createHub()
     const [one] = await startProcesses(1, hub)
