@@ -37,10 +37,11 @@ export class Announcer {
   #told: Promise<void> = Promise.resolve()
   #retry: NodeJS.Timeout | undefined
   readonly #backoff = new Backoff(100, longestPauseMs)
-  readonly #newSessions = new NewSessions()
+  readonly #newSessions: NewSessions
 
   constructor(store: Store, bus: MessageBus) {
     this.#bus = bus
+    this.#newSessions = new NewSessions(store)
     this.#undo = observeStoreCalls(store, this.#onCall)
   }
 
@@ -48,6 +49,7 @@ export class Announcer {
   async close(): Promise<void> {
     this.#closing.abort()
     this.#undo()
+    this.#newSessions.close()
     clearTimeout(this.#retry)
     await this.#told
     // What waited for another attempt has this last one.

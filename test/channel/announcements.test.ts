@@ -7,6 +7,7 @@ import { describe, expect, it } from 'vitest'
 import { announceChanges } from '../../src/channel/announce-changes.js'
 import { AnnouncedStore } from '../../src/channel/announced-store.js'
 import { Announcer } from '../../src/channel/announcer.js'
+import { sessionHashLength } from '../../src/channel/channel-keys.js'
 import { ProcessGroup } from '../../src/channel/process-group.js'
 import { rest } from '../live/bound.js'
 import { atEnd } from '../support/at-end.js'
@@ -163,42 +164,60 @@ describe('announcements of changes', () => {
     await expect.poll(() => two.reports).toEqual(['a', 'c'])
   })
 
-  it('are not made of a login, which no other process can know yet, but of all that follows', async () => {
-    const hub = createHub()
-    const store = new MemoryStore()
-    process(hub, [], store)
-    const app = express()
-    app.use(session({ store, secret: 'a secret', resave: false, saveUninitialized: false }))
-    app.post('/login', (request, response) => {
-      Object.assign(request.session, { user: 'ada' })
-      response.end()
-    })
-    app.post('/change', (request, response) => {
-      Object.assign(request.session, { at: Math.random() })
-      response.end()
-    })
-    app.post('/twice', (request, response) => {
-      Object.assign(request.session, { user: 'ada' })
-      request.session.save(() => {
-        Object.assign(request.session, { role: 'admin' })
+  it.each(['before', 'after'])(
+    'are not made of a login, only of what follows: middleware made %s them',
+    async (when) => {
+      const hub = createHub()
+      const store = new MemoryStore()
+      if (when === 'after') process(hub, [], store)
+      const middleware = session({ store, secret: 'a secret', resave: false, saveUninitialized: false })
+      if (when === 'before') process(hub, [], store)
+      const app = express()
+      app.use(middleware)
+      app.post('/login', (request, response) => {
+        Object.assign(request.session, { user: 'ada' })
         response.end()
       })
-    })
-    const server = app.listen(0, '127.0.0.1')
-    atEnd(() => server.close())
-    await once(server, 'listening')
-    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-    const announced = () => hub.traffic.filter((message) => message.includes('"changed"')).length
-    const login = await fetch(`${url}/login`, { method: 'POST' })
-    await login.text()
-    await turns()
-    expect(announced()).toBe(0)
-    const cookie = login.headers.get('set-cookie')!.split(';')[0]!
-    await fetch(`${url}/change`, { method: 'POST', headers: { cookie } })
-    await expect.poll(announced).toBe(1)
-    await fetch(`${url}/twice`, { method: 'POST' })
-    await expect.poll(announced).toBe(2)
-  })
+      app.post('/change', (request, response) => {
+        Object.assign(request.session, { at: Math.random() })
+        response.end()
+      })
+      app.post('/twice', (request, response) => {
+        Object.assign(request.session, { user: 'ada' })
+        request.session.save(() => {
+          Object.assign(request.session, { role: 'admin' })
+          response.end()
+        })
+      })
+      app.post('/regenerate', (request, response, next) => {
+        request.session.regenerate((error) => {
+          Object.assign(request.session, { user: 'ada' })
+          if (error) next(error)
+          else response.end()
+        })
+      })
+      const server = app.listen(0, '127.0.0.1')
+      atEnd(() => server.close())
+      await once(server, 'listening')
+      const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+      const hashes = () => hub.traffic.map((message) => /"hashes":"([^"]*)"/.exec(message)?.[1] ?? '').join('')
+      const announced = () => hashes().length / sessionHashLength
+      const login = await fetch(`${url}/login`, { method: 'POST' })
+      await login.text()
+      await turns()
+      expect(announced()).toBe(0)
+      const cookie = login.headers.get('set-cookie')!.split(';')[0]!
+      await fetch(`${url}/change`, { method: 'POST', headers: { cookie } })
+      await expect.poll(announced).toBe(1)
+      await fetch(`${url}/twice`, { method: 'POST' })
+      await expect.poll(announced).toBe(2)
+      await fetch(`${url}/regenerate`, { method: 'POST', headers: { cookie } })
+      // The session before is destroyed.
+      await expect.poll(announced).toBe(3)
+      await turns()
+      expect(announced()).toBe(3)
+    },
+  )
 })
 
 describe('announceChanges', () => {
@@ -207,13 +226,14 @@ describe('announceChanges', () => {
     const two = process(hub, ['a', 'b'])
     await settled(two)
     const store = new MemoryStore()
-    const original = store.destroy
+    session({ store, secret: 'a secret', resave: false, saveUninitialized: false })
+    const original = [store.destroy, Reflect.get(store, 'generate'), store.eventNames()]
     const { channel } = hub.connect()
     const undo = announceChanges(store, { secret: ['a secret', 'an old one'], channel })
     await destroy(store, 'a')
     await expect.poll(() => two.reports).toEqual(['a'])
     undo()
-    expect(store.destroy).toBe(original)
+    expect([store.destroy, Reflect.get(store, 'generate'), store.eventNames()]).toEqual(original)
     await destroy(store, 'b')
     await turns()
     expect(two.reports).toEqual(['a'])

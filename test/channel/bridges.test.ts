@@ -1,10 +1,11 @@
+import { once } from 'node:events'
 import { IncomingMessage } from 'node:http'
 import { Socket } from 'node:net'
 import { MemoryStore, type Store } from 'express-session'
-import { createSessionBridge } from 'ws-session-bridge'
+import { createSessionBridge, type SessionContext, type SessionRequest } from 'ws-session-bridge'
 import { clusterChannel } from 'ws-session-bridge/cluster'
 import { describe, expect, it } from 'vitest'
-import { WebSocketServer } from 'ws'
+import { type WebSocket, WebSocketServer } from 'ws'
 import { atEnd } from '../support/at-end.js'
 import { open } from '../support/client.js'
 import { startApp } from '../support/app.js'
@@ -44,6 +45,27 @@ describe('bridges with a channel, on a store that tells nothing', () => {
     expect(await closed).toMatchObject({ code: 4401 })
     expect(ws.readyState).toBe(ws.CLOSED)
     expect(one!.faults).toEqual([])
+  })
+
+  it('hear of the one save of a session whose ID came in a message of another socket', async () => {
+    const hub = createHub()
+    const [one, two] = await startProcesses(2, hub)
+    const [ada, admin] = [await one!.login('ada', 'editor'), await one!.login('admin')]
+    const accepted = once(two!.bridge, 'accept') as Promise<[SessionContext]>
+    await open(two!.wsUrl, { cookie: ada })
+    const [context] = await accepted
+    const connected = once(one!.wss, 'connection') as Promise<[WebSocket, SessionRequest]>
+    await open(one!.wsUrl, { cookie: admin })
+    const [, request] = await connected
+    const { store } = one!
+    // Not the store of the upgrade's request, which is the bridge's.
+    Object.assign(request, { sessionID: context.sessionID, sessionStore: store })
+    store.get(context.sessionID, (_error, record) => {
+      const session = store.createSession(request as never, record!)
+      Object.assign(session, { role: 'none' })
+      session.save()
+    })
+    await expect.poll(() => context.session).toMatchObject({ user: 'ada', role: 'none' })
   })
 
   it('look at everything after a gap', async () => {
