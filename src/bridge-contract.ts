@@ -108,7 +108,7 @@ export interface SessionBridge<C = SessionContext> extends EventEmitter<SessionB
   /**
    * `name=value` as a browser would send it back, signed by the first secret. A credential. Asks no store.
    *
-   * @throws {TypeError} for an empty session ID.
+   * @throws {TypeError} for an empty session ID, and where you have emptied the list of secrets.
    */
   signedCookie(sessionID: string): string
   /**

@@ -11,7 +11,7 @@ import type { Authorize } from './live/authorize.js'
 import type { Identify } from './live/identify.js'
 import type { KeepAliveMode } from './live/touch-times.js'
 import { assertDurationMs, assertKnown } from './internal/option-checks.js'
-import { secretsOf, type Secret } from './internal/secrets.js'
+import { secretsOf } from './internal/secrets.js'
 import type { LiveStore } from './store/live-store.js'
 
 /** The options of {@link createSessionBridge}. Only `session` is required. A wrong or unknown one is a `TypeError` that names it. */
@@ -20,8 +20,8 @@ export interface SessionBridgeOptions {
    * The very object given to express-session: `app.use(session(sessionOptions))`.
    *
    * `store` and `secret` are required here: without a `store`, express-session makes a MemoryStore of its own that nothing
-   * else can reach. `name` (or `key`), `cookie`, `rolling` and `proxy` are honoured. All secrets verify; the first signs. The
-   * cookie is read as express-session reads it (its index.js, `getcookie`), and outside `cookie.path` there is none.
+   * else can reach. `name` (or `key`), `cookie`, `rolling` and `proxy` are honoured. All secrets verify; the first signs. A
+   * list of secrets is read anew each time, so that you may change the secrets while the app runs. The cookie is read as express-session reads it (its index.js, `getcookie`), and outside `cookie.path` there is none.
    */
   session: SessionOptions & { key?: string | undefined }
   /**
@@ -128,7 +128,8 @@ export interface SessionBridgeOptions {
 /** The options with everything filled in. */
 export interface ResolvedOptions {
   readonly store: Store
-  readonly secrets: readonly Secret[]
+  /** The array of the app, which may change it. */
+  readonly secrets: readonly unknown[]
   readonly cookieName: string
   readonly cookieSetting: CookieSetting
   readonly origins: Origins

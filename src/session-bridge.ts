@@ -176,8 +176,14 @@ class Bridge extends EventEmitter<SessionBridgeEvents> implements SessionBridge<
   }
 
   readSessionID(from: string | IncomingMessage): string | undefined {
-    const proof = this.#cookie.read(cookieHeaderOf(from))
-    return typeof proof === 'string' ? undefined : proof.sessionID
+    const header = cookieHeaderOf(from)
+    try {
+      const proof = this.#cookie.read(header)
+      return typeof proof === 'string' ? undefined : proof.sessionID
+    } catch (error) {
+      this.#reporter.fault('session.secret', error)
+      return undefined
+    }
   }
 
   signedCookie(sessionID: string): string {

@@ -139,7 +139,7 @@ export class Authenticator {
 
   /** Whose session a request claims, with proof. A request that is refused here causes no store call. */
   identify(request: IncomingMessage): SignedCookie | Refusal {
-    const { originDenied, cookie, reports } = this.#deps
+    const { originDenied, reports } = this.#deps
     let denied: string | undefined
     try {
       denied = originDenied(request)
@@ -154,8 +154,8 @@ export class Authenticator {
     trace?.request(request, 'origin', 'allowed')
     const refusal = this.#refusalByPath(request)
     if (refusal !== undefined) return refusal
-    const proof = cookie.read(request.headers.cookie)
-    if (typeof proof === 'string') return refusalOf(proof)
+    const proof = this.#proofIn(request.headers.cookie)
+    if ('reason' in proof) return proof
     trace?.request(request, 'cookie', proof.outdated ? 'signed with an older secret' : 'signed', proof.sessionID)
     return proof
   }
@@ -166,6 +166,18 @@ export class Authenticator {
       return isCookiePath(request, cookieSetting, trustProxy) ? undefined : refusalOf('no-cookie')
     } catch (error) {
       reports.fault('session.cookie', error)
+      return refusalOf('authorize-failed', asError(error))
+    }
+  }
+
+  #proofIn(header: string | undefined): SignedCookie | Refusal {
+    const { cookie, reports } = this.#deps
+    try {
+      const proof = cookie.read(header)
+      return typeof proof === 'string' ? refusalOf(proof) : proof
+    } catch (error) {
+      // express-session answers with an error, too, where the app has put something else into its list of secrets.
+      reports.fault('session.secret', error)
       return refusalOf('authorize-failed', asError(error))
     }
   }

@@ -1,11 +1,11 @@
 /*
  * The session cookie, read exactly as express-session reads it.
  */
-import { createHmac, createSecretKey, KeyObject, timingSafeEqual } from 'node:crypto'
+import { createHmac, timingSafeEqual } from 'node:crypto'
 
 import { parse, serialize } from 'cookie'
 
-import type { Secret } from '../internal/secrets.js'
+import { isSecret, keyOf, SecretKeys, type Secret } from '../internal/secrets.js'
 import type { RefusalReason } from '../refusals.js'
 
 /** A session ID that a signature proves. */
@@ -23,19 +23,28 @@ export type CookieRefusal = Extract<RefusalReason, 'no-cookie' | 'unsigned-cooki
 /** Reads and writes the session cookie of one express-session configuration. */
 export interface SessionCookie {
   readonly name: string
+  /** @throws {TypeError} when the list of secrets holds something else by now. */
   read(header: string | undefined): SignedCookie | CookieRefusal
-  /** The signed value, before it is encoded for a header. */
+  /**
+   * The signed value, before it is encoded for a header.
+   *
+   * @throws {TypeError} when the list of secrets is empty by now, or holds something else.
+   */
   sign(sessionID: string): string
 }
 
-/** Makes the reader for a cookie name and its secrets. All secrets verify, in order; the first signs. */
-export function createSessionCookie(name: string, secrets: readonly Secret[]): SessionCookie {
-  const keys = secrets.map(keyOf)
-  const [signingKey] = keys
-  if (signingKey === undefined) throw new TypeError('Option `session.secret` is required.')
+/**
+ * Makes the reader for a cookie name and its secrets. All secrets verify, in order; the first signs: those that are in the list
+ * when a cookie is read or signed (express-session, index.js, `unsigncookie`).
+ */
+export function createSessionCookie(name: string, secrets: readonly unknown[]): SessionCookie {
+  const keys = new SecretKeys(secrets, keyOf)
+  // The bytes of a Buffer may change, too.
+  const currentKey = (secret: unknown): Key =>
+    isSecret(secret) && typeof secret !== 'string' ? secret : keys.of(secret)
   return {
     name,
-    sign: (sessionID) => `s:${sessionID}.${signatureOf(sessionID, signingKey)}`,
+    sign: (sessionID) => `s:${sessionID}.${signatureOf(sessionID, currentKey(secrets[0]))}`,
     read(header) {
       const value = valueOf(header, name)
       if (value === undefined || value === '') return 'no-cookie'
@@ -44,15 +53,17 @@ export function createSessionCookie(name: string, secrets: readonly Secret[]): S
       if (dot === -1) return 'bad-signature'
       const sessionID = value.slice(2, dot)
       const signature = value.slice(dot + 1)
-      for (const key of keys) {
-        if (!isSignature(signature, sessionID, key)) continue
+      for (const secret of secrets) {
+        if (!isSignature(signature, sessionID, currentKey(secret))) continue
         // express-session makes a new session where the ID is empty (index.js, `if (!req.sessionID)`).
-        return sessionID === '' ? 'no-session' : { sessionID, value, outdated: key !== signingKey }
+        return sessionID === '' ? 'no-session' : { sessionID, value, outdated: secret !== secrets[0] }
       }
       return 'bad-signature'
     },
   }
 }
+
+type Key = Exclude<Secret, string>
 
 /** HMAC-SHA256 in base64, without the `=` at its end. */
 const signatureLength = 43
@@ -61,7 +72,7 @@ const signatureLength = 43
  * What the package `cookie-signature` computes. That package is CommonJS, and esbuild cannot put its `require('crypto')` into
  * an ESM bundle. (Its speed is no reason: 2.65 µs for each cookie, against 2.45 µs here.)
  */
-function signatureOf(sessionID: string, key: KeyObject): string {
+function signatureOf(sessionID: string, key: Key): string {
   return createHmac('sha256', key).update(sessionID).digest('base64').slice(0, signatureLength)
 }
 
@@ -70,7 +81,7 @@ const given = Buffer.alloc(signatureLength)
 const computed = Buffer.alloc(signatureLength)
 
 /* The texts are compared, not the bytes that they stand for: base64 has several texts for the same bytes. */
-function isSignature(signature: string, sessionID: string, key: KeyObject): boolean {
+function isSignature(signature: string, sessionID: string, key: Key): boolean {
   // One character of more than a byte, and it would not fit.
   if (signature.length !== signatureLength || Buffer.byteLength(signature) !== signatureLength) return false
   given.write(signature)
@@ -102,10 +113,4 @@ function decoded(value: string): string {
   } catch {
     return value
   }
-}
-
-/* A key made once spares every HMAC the making of it. */
-function keyOf(secret: Secret): KeyObject {
-  if (secret instanceof KeyObject) return secret
-  return typeof secret === 'string' ? createSecretKey(secret, 'utf8') : createSecretKey(secret)
 }

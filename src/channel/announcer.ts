@@ -74,13 +74,10 @@ export class Announcer {
   async #tell(): Promise<void> {
     while (this.#tellsAll || this.#waiting.size > 0) {
       const { all, sessions } = this.#next()
-      const body: Announcement = all
-        ? { all: true }
-        : { hashes: sessions.map((sessionID) => this.#bus.keys.hashOf(sessionID)).join('') }
       // A process that ends after its last call must have told of it.
       const alive = setTimeout(noop, this.#bus.timeoutMs)
       try {
-        await this.#bus.send('changed', body)
+        await this.#bus.send('changed', this.#announcementOf(all, sessions))
         this.#backoff.reset()
       } catch (error) {
         this.#giveBack(all, sessions)
@@ -93,6 +90,11 @@ export class Announcer {
       await pause(spacingMs, undefined, { signal: this.#closing.signal }).catch(noop)
     }
     this.#isTelling = false
+  }
+
+  #announcementOf(all: boolean, sessions: readonly string[]): Announcement {
+    if (all) return { all }
+    return { hashes: sessions.map((sessionID) => this.#bus.keys.hashOf(sessionID)).join('') }
   }
 
   #next(): { all: boolean; sessions: string[] } {

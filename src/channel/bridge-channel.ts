@@ -4,7 +4,6 @@
 import type { Store } from 'express-session'
 
 import type { Clock } from '../internal/clock.js'
-import type { Secret } from '../internal/secrets.js'
 import { ExpressStore } from '../store/express-store.js'
 import type { LiveStore } from '../store/live-store.js'
 import { AnnouncedStore } from './announced-store.js'
@@ -24,7 +23,7 @@ export interface BridgeChannelDependencies {
   readonly channel: Channel | undefined
   readonly live: LiveStore | undefined
   readonly store: Store
-  readonly secrets: readonly Secret[]
+  readonly secrets: readonly unknown[]
   readonly storeTimeoutMs: number
   readonly clock: Clock
   /** Must not throw. */

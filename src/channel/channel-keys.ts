@@ -3,37 +3,58 @@
  */
 import { createHmac, createSecretKey, hkdfSync, timingSafeEqual, type KeyObject } from 'node:crypto'
 
-import type { Secret } from '../internal/secrets.js'
+import { isSecret, keyOf, SecretKeys, type Secret } from '../internal/secrets.js'
+
+/** The keys that are made from one secret. The same object for as long as the secret is in use. */
+export interface ChannelKey {
+  readonly messages: KeyObject
+  readonly sessions: KeyObject
+}
 
 /**
  * Keys made from the session secrets. They are not the secrets: who can have any value signed as a cookie (`res.cookie` with
  * `signed`, under the same secret) can sign no message. HKDF keeps the two apart, an HMAC of a fixed text under the secret would not.
  */
 export class ChannelKeys {
-  readonly #keys: readonly { readonly messages: KeyObject; readonly sessions: KeyObject }[]
+  readonly #secrets: readonly unknown[]
+  readonly #keys: SecretKeys<ChannelKey>
 
-  /** @param secrets all verify; the first signs */
-  constructor(secrets: readonly Secret[]) {
-    this.#keys = secrets.map((secret) => ({
+  /** @param secrets all verify; the first signs: those that the list holds at the time */
+  constructor(secrets: readonly unknown[]) {
+    this.#secrets = secrets
+    this.#keys = new SecretKeys(secrets, (secret) => ({
       messages: derived(secret, 'messages'),
       sessions: derived(secret, 'session IDs'),
     }))
   }
 
+  /**
+   * What this process signs with.
+   *
+   * @throws {TypeError} when the list is empty by now, or its first one is no secret.
+   */
+  get signer(): ChannelKey {
+    return this.#keys.of(this.#secrets[0])
+  }
+
+  /** All that verify. What the app has put into its list, and is no secret, verifies nothing. */
+  all(): ChannelKey[] {
+    return this.#secrets.filter(isSecret).map((secret) => this.#keys.of(secret))
+  }
+
   sign(text: string): string {
-    return macOf(this.#keys[0]?.messages, text).toString('base64url')
+    return macOf(this.signer.messages, text).toString('base64url')
   }
 
   /** Which secret has signed a text, so that processes whose secrets are being changed understand each other; undefined: none. */
-  signerOf(text: string, signature: string): number | undefined {
+  signerOf(text: string, signature: string): ChannelKey | undefined {
     const given = Buffer.from(signature, 'base64url')
-    const index = this.#keys.findIndex(({ messages }) => isEqual(macOf(messages, text), given))
-    return index === -1 ? undefined : index
+    return this.all().find(({ messages }) => isEqual(macOf(messages, text), given))
   }
 
   /** What stands for a session ID on the channel: 96 bits, in 16 characters. */
-  hashOf(sessionID: string, signer = 0): string {
-    return macOf(this.#keys[signer]?.sessions, sessionID).toString('base64url').slice(0, sessionHashLength)
+  hashOf(sessionID: string, signer = this.signer): string {
+    return macOf(signer.sessions, sessionID).toString('base64url').slice(0, sessionHashLength)
   }
 }
 
@@ -41,17 +62,11 @@ export class ChannelKeys {
 export const sessionHashLength = 16
 
 function derived(secret: Secret, use: string): KeyObject {
-  const key = hkdfSync('sha256', asKey(secret), 'ws-session-bridge', `channel: ${use}`, 32)
+  const key = hkdfSync('sha256', keyOf(secret), 'ws-session-bridge', `channel: ${use}`, 32)
   return createSecretKey(new Uint8Array(key))
 }
 
-function asKey(secret: Secret): KeyObject {
-  if (typeof secret === 'string') return createSecretKey(secret, 'utf8')
-  return ArrayBuffer.isView(secret) ? createSecretKey(secret) : secret
-}
-
-function macOf(key: KeyObject | undefined, text: string): Buffer {
-  if (key === undefined) throw new TypeError('A channel needs a session secret.')
+function macOf(key: KeyObject, text: string): Buffer {
   return createHmac('sha256', key).update(text).digest()
 }
 

@@ -1,7 +1,7 @@
 /*
  * What a message looks like on a channel: `wsb1 <signature> <JSON>`.
  */
-import type { ChannelKeys } from './channel-keys.js'
+import type { ChannelKey, ChannelKeys } from './channel-keys.js'
 
 /** A message with who sent it, and when. */
 export interface Envelope {
@@ -14,7 +14,7 @@ export interface Envelope {
   readonly kind: string
   readonly body: unknown
   /** Which of the secrets has signed it. */
-  readonly signer: number
+  readonly signer: ChannelKey
 }
 
 /** Why a message is dropped. */
@@ -45,7 +45,7 @@ export function open(keys: ChannelKeys, message: unknown): Envelope | Unusable {
 }
 
 /* It is signed, so it is as seal() has made it, or some later version of it. */
-function parsed(json: string, signer: number): Envelope | undefined {
+function parsed(json: string, signer: ChannelKey): Envelope | undefined {
   try {
     const [node, sequence, at, kind, body] = JSON.parse(json) as unknown[]
     if (typeof node !== 'string' || node.length > 200 || typeof kind !== 'string') return undefined

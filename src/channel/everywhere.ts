@@ -2,6 +2,7 @@
  * `bridge.everywhere`: what a bridge can do with its connections, done by every process on the channel.
  */
 import { forEachInBatches } from '../internal/batches.js'
+import type { ChannelKey } from './channel-keys.js'
 import type { MessageBus, Sender } from './message-bus.js'
 import { connectionsIn, partsOf, type LocalConnection, type RemoteConnection } from './remote-connection.js'
 import type { Answers, Requests } from './requests.js'
@@ -145,7 +146,7 @@ export class ConnectionsEverywhere implements Everywhere {
   }
 
   /* Whose connections are there is looked at only when a process asks: nothing has to be kept for each session. */
-  async #sessionOf(hash: string, signer: number): Promise<string | undefined> {
+  async #sessionOf(hash: string, signer: ChannelKey): Promise<string | undefined> {
     const sessions = new Set<string>()
     for (const { sessionID } of this.#local.connections()) sessions.add(sessionID)
     let found: string | undefined

@@ -1,7 +1,6 @@
 /*
  * This process among those that share a channel.
  */
-import type { Secret } from '../internal/secrets.js'
 import type { Channel } from './channel.js'
 import { ChannelKeys } from './channel-keys.js'
 import { MessageBus } from './message-bus.js'
@@ -11,7 +10,7 @@ import { Requests } from './requests.js'
 export interface ProcessGroupDependencies {
   readonly channel: Channel
   /** All verify; the first signs. */
-  readonly secrets: readonly Secret[]
+  readonly secrets: readonly unknown[]
   /** Told at most once a minute. Must not throw. */
   readonly onFault: (error: Error) => void
 }

@@ -17,6 +17,8 @@ export type FaultKind =
   | 'origins'
   /** `session.cookie` as a function threw or gave something odd. */
   | 'session.cookie'
+  /** The list of `session.secret` holds something that is no secret, by now. */
+  | 'session.secret'
   /** `session.resave` is on. */
   | 'session.resave'
   /** Option `identify` threw or gave something odd. */

@@ -2,7 +2,8 @@ import { createSecretKey } from 'node:crypto'
 import { sign } from 'cookie-signature'
 import { describe, expect, it } from 'vitest'
 import { createSessionBridge, type SessionBridgeOptions } from 'ws-session-bridge'
-import { startApp } from '../support/app.js'
+import { SecretKeys } from '../../src/internal/secrets.js'
+import { startApp, type App } from '../support/app.js'
 import { atEnd } from '../support/at-end.js'
 import { AskedStore, createExpressReader } from './express-reader.js'
 import { requestWith } from './request.js'
@@ -132,6 +133,99 @@ describe('cookie, its secrets', () => {
     expect(read(`connect.sid=${signed}`, { secret: ['a secret', 'old'] })).toBe('id')
     expect(read(`connect.sid=${signed}`, { secret: ['new', 'a secret'] })).toBe('id')
     expect(read(`connect.sid=${signed}`, { secret: ['new', 'newer'] })).toBeUndefined()
+  })
+})
+
+describe('cookie, a list of secrets that the app changes while it runs', () => {
+  const userIn = async (app: App, cookie: string) =>
+    ((await (await app.call('GET', '/me', cookie)).json()) as { user?: string }).user
+
+  it('lets in who has been given a cookie by a secret that was put in front', async () => {
+    const secret = ['one']
+    const app = await startApp({ session: { secret } })
+    const before = await app.login('ada')
+    secret.unshift('two')
+    const after = await app.login('bob')
+    expect(await userIn(app, after)).toBe('bob')
+    expect(await statusOf(app, { cookie: after })).toBe(101)
+    expect(await statusOf(app, { cookie: before })).toBe(101)
+  })
+
+  it('refuses what a secret has signed that was taken out', async () => {
+    const secret = ['new', 'leaked']
+    const app = await startApp({ session: { secret } })
+    secret.reverse()
+    const cookie = await app.login('ada')
+    expect(await statusOf(app, { cookie })).toBe(101)
+    secret.shift()
+    expect(await userIn(app, cookie)).toBeUndefined()
+    expect(await statusOf(app, { cookie })).toBe(401)
+    expect(app.refusals).toMatchObject([{ reason: 'bad-signature' }])
+  })
+
+  it('is read as express-session reads it, whatever is changed', () => {
+    const secret: (string | Buffer)[] = ['a secret']
+    const session = { secret }
+    const bridge = createSessionBridge({ session: { ...session, store: new AskedStore() } })
+    const byExpress = createExpressReader(session)
+    const expectBoth = (sessionID: string | undefined) => {
+      expect(byExpress(`connect.sid=${signed}`)).toBe(sessionID)
+      expect(bridge.readSessionID(`connect.sid=${signed}`)).toBe(sessionID)
+    }
+    expectBoth('id')
+    secret.unshift('newer')
+    expectBoth('id')
+    secret.pop()
+    expectBoth(undefined)
+    const bytes = Buffer.from('a secret')
+    secret.push(bytes)
+    expectBoth('id')
+    bytes.fill(0)
+    expectBoth(undefined)
+    secret[0] = 'a secret'
+    expectBoth('id')
+    secret.length = 0
+    expectBoth(undefined)
+  })
+
+  it('signs with the first one that is there', () => {
+    const secret = ['a secret']
+    const bridge = createSessionBridge({ session: { secret, store: new AskedStore() } })
+    secret.unshift('newer')
+    expect(bridge.signedCookie('id')).toBe(`connect.sid=${encodeURIComponent(`s:${sign('id', 'newer')}`)}`)
+    secret.length = 0
+    expect(() => bridge.signedCookie('id')).toThrow(TypeError)
+    expect(() => bridge.signedCookie('id')).toThrow('`secret`')
+  })
+
+  it.each([[undefined], [null], [''], [5], [Buffer.alloc(0)]])(
+    'refuses everything that reaches %o in it, as a fault',
+    async (broken) => {
+      const secret: unknown[] = ['a secret']
+      const app = await startApp({ session: { secret: secret as string[] } })
+      const cookie = await app.login('ada')
+      secret.push(broken)
+      expect(await statusOf(app, { cookie })).toBe(101)
+      // An empty secret would verify what anybody can sign.
+      const forged = `connect.sid=s:${sign('id', '')}`
+      expect(await statusOf(app, { cookie: forged })).toBe(500)
+      expect(app.refusals).toMatchObject([{ reason: 'authorize-failed', error: expect.any(TypeError) as TypeError }])
+      expect(app.faults).toEqual([expect.any(TypeError)])
+      expect(app.bridge.readSessionID(forged)).toBeUndefined()
+      expect(app.faults).toHaveLength(2)
+    },
+  )
+
+  it('keeps no key of a secret that was taken out, however many there were', () => {
+    const secrets = ['first']
+    const keys = new SecretKeys(secrets, (secret) => ({ secret }))
+    const first = keys.of('first')
+    expect(keys.of('first')).toBe(first)
+    for (let index = 0; index < 1_000; index += 1) {
+      secrets[0] = `number ${index}`
+      keys.of(secrets[0])
+    }
+    expect(keys.size).toBe(1)
   })
 })
 

@@ -164,6 +164,43 @@ describe('announcements of changes', () => {
     await expect.poll(() => two.reports).toEqual(['a', 'c'])
   })
 
+  it('are understood while both processes change their secrets, and drop what a removed one has signed', async () => {
+    const hub = createHub()
+    const secrets: [string[], string[]] = [['old'], ['old']]
+    const one = process(hub, [], new MemoryStore(), secrets[0])
+    const two = process(hub, ['a', 'b', 'c'], new MemoryStore(), secrets[1])
+    await settled(one, two)
+    for (const list of secrets) list.unshift('new')
+    await destroy(one.store, 'a')
+    await expect.poll(() => two.reports).toEqual(['a'])
+    for (const list of secrets) list.pop()
+    await destroy(one.store, 'b')
+    await expect.poll(() => two.reports).toEqual(['a', 'b'])
+    secrets[1][0] = 'newer'
+    await destroy(one.store, 'c')
+    await expect.poll(() => two.faults.length).toBe(1)
+    expect(two.faults[0]?.message).toContain('not signed by a session secret')
+    expect(two.reports).toEqual(['a', 'b'])
+  })
+
+  it('wait while the list of secrets is empty, which verifies nothing and ends no process', async () => {
+    const hub = createHub()
+    const secrets: [string[], string[]] = [['a secret'], ['a secret']]
+    const one = process(hub, [], new MemoryStore(), secrets[0])
+    const two = process(hub, ['a'], new MemoryStore(), secrets[1])
+    await settled(one, two)
+    secrets[0].pop()
+    await destroy(one.store, 'a')
+    await expect.poll(() => one.faults.length).toBe(1)
+    secrets[0].push('a secret')
+    await expect.poll(() => two.reports, { timeout: 5_000 }).toEqual(['a'])
+    secrets[1].pop()
+    two.live.watch('b')
+    await destroy(one.store, 'b')
+    await expect.poll(() => two.faults.length).toBe(1)
+    expect(two.reports).toEqual(['a'])
+  })
+
   it.each(['before', 'after'])(
     'are not made of a login, only of what follows: middleware made %s them',
     async (when) => {

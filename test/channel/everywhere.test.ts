@@ -202,6 +202,18 @@ describe('everywhere', () => {
     expect(both.local.calls).toHaveLength(2)
     expect(old.faults).toHaveLength(1)
   })
+
+  it('signs and verifies with the secrets that are in the lists by now', async () => {
+    const hub = createHub()
+    const secrets: [string[], string[]] = [['old'], ['old']]
+    const one = started(hub, [connection('session', 'ada')], secrets[0])
+    const two = started(hub, [connection('session', 'ada')], secrets[1])
+    for (const list of secrets) list.splice(0, 1, 'new')
+    expect(await one.everywhere.disconnect('session')).toMatchObject({ count: 2, complete: true })
+    secrets[0][0] = 'guessed'
+    await one.everywhere.disconnect('session')
+    expect(two.local.calls).toHaveLength(1)
+  })
 })
 
 describe('a hostile member of the channel', () => {

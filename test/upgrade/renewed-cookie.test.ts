@@ -154,6 +154,15 @@ describe('without rolling, a 101', () => {
     expect(await (await onlyTheFirst.call('GET', '/me', renewed.split(';')[0])).json()).toEqual({ user: 'ada' })
     expect(await (await onlyTheFirst.call('GET', '/me', outdated)).json()).toEqual({})
   })
+
+  it('brings a cookie signed by a secret that was put in front while the app runs', async () => {
+    const secret = ['old']
+    const app = await startApp({ session: { secret } })
+    const outdated = await seed(app)
+    secret.unshift('new')
+    const [renewed = ''] = await cookiesFor(app, { cookie: outdated })
+    expect(renewed).toBe(`connect.sid=${encodeURIComponent(`s:${sign('id', 'new')}`)}; Path=/; HttpOnly`)
+  })
 })
 
 describe('a secure cookie', () => {
