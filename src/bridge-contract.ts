@@ -23,8 +23,8 @@ import type { ConnectionListener } from './upgrade/upgrade-target.js'
 /** Where on a server an attached ws server listens. */
 export interface MountOptions<C = SessionContext> {
   /**
-   * Equals the raw pathname as it was sent (RFC 9112, section 3.2), nothing decoded; a RegExp is tested on it. Default: all paths
-   * that no other mount takes.
+   * Equals the raw pathname as it was sent (RFC 9112, section 3.2), nothing decoded, so other than ASCII is percent-encoded; a
+   * RegExp is tested on it. Default: all paths that no other mount takes.
    */
   path?: string | RegExp | undefined
   /** Called just before 'connection', with the same arguments. Default: none, listen for 'connection' on the ws server. */
@@ -62,7 +62,7 @@ export interface SessionBridge<C = SessionContext> extends EventEmitter<SessionB
    *
    * @returns the detach.
    * @throws {TypeError} for a `wss` with a server of its own or with a two-argument `verifyClient`, for a string path that is
-   * taken on this server or that no upgrade could match, for an unknown option, and on a closed bridge.
+   * taken on this server or that no upgrade could match, for what is no object of options or has an unknown one, and on a closed bridge.
    */
   attach(server: UpgradeServer, wss: WebSocketServer, mount?: MountOptions<C>): () => void
   /**

@@ -10,7 +10,7 @@ import { assertChannel, type Channel } from './channel/channel.js'
 import type { Authorize } from './live/authorize.js'
 import type { Identify } from './live/identify.js'
 import type { KeepAliveMode } from './live/touch-times.js'
-import { assertDurationMs, assertKnown } from './internal/option-checks.js'
+import { assertDurationMs, assertKnown, assertObject } from './internal/option-checks.js'
 import { secretsOf } from './internal/secrets.js'
 import type { LiveStore } from './store/live-store.js'
 
@@ -180,7 +180,7 @@ const names: Record<keyof SessionBridgeOptions, true> = {
 
 /** @throws {TypeError} that names the option and says what to do. */
 export function resolveOptions(options: SessionBridgeOptions): ResolvedOptions {
-  if (!isObject(options)) throw new TypeError('createSessionBridge takes an object of options; `session` is required.')
+  assertObject(options, 'createSessionBridge: the options', '{ session: sessionOptions }')
   assertKnown(options, Object.keys(names), 'Option')
   const { session } = options
   if (typeof session === 'function') {

@@ -27,9 +27,12 @@ function expectRefused(options: unknown, name: string): void {
 }
 
 describe('options, all of them', () => {
-  it.each([undefined, null, 5, 'session', () => session])('are an object: %j is a TypeError', (options) => {
-    expectRefused(options, 'createSessionBridge')
-  })
+  it.each([undefined, null, 5, 'session', [session], /session/, () => session])(
+    'are an object: %j is a TypeError',
+    (options) => {
+      expectRefused(options, 'createSessionBridge: the options must be an object')
+    },
+  )
 
   it.each(['origin', 'Origins', 'maxSockets', 'trustproxy', 'secret', '__defineGetter__', 'toString'])(
     'have no other names: %s is a TypeError that lists those there are',

@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { createServer, IncomingMessage, type Server } from 'node:http'
 import { Socket } from 'node:net'
+import { runInNewContext } from 'node:vm'
 import { describe, expect, it, vi } from 'vitest'
 import { WebSocketServer } from 'ws'
 import type { MountOptions } from 'ws-session-bridge'
@@ -71,11 +72,32 @@ describe('attach', () => {
     ['a path by itself', '/chat', /^attach: .* \{ path: '\/chat' \}/],
     ['a listener by itself', () => undefined, /^attach: .* \{ path: '\/chat' \}/],
     ['null', null, /^attach: .* \{ path: '\/chat' \}/],
+    ['a RegExp by itself', /^\/chat$/, /^attach: .* \{ path: '\/chat' \}/],
+    ['a list', ['/chat'], /^attach: .* \{ path: '\/chat' \}/],
+    ['a number', 7, /^attach: .* \{ path: '\/chat' \}/],
   ])('throws a TypeError for %s, which would leave it on every path', async (_what, mount, message) => {
     const { bridge, server, wss } = await startApp()
     const attach = () => bridge.attach(server, wss, mount as MountOptions)
     expect(attach).toThrow(TypeError)
     expect(attach).toThrow(message)
+  })
+
+  it.each([
+    ['/чат', '/%D1%87%D0%B0%D1%82'],
+    ['/café/%20x', '/caf%C3%A9/%20x'],
+    ['/a\ud800', '/a%EF%BF%BD'],
+  ])('throws a TypeError for the path %s, which no client sends so, and says what to pass', async (path, sent) => {
+    const { bridge, server, wss } = await startApp()
+    const attach = () => bridge.attach(server, wss, { path })
+    expect(attach).toThrow(TypeError)
+    expect(attach).toThrow(`percent-encoded: "${sent}"`)
+    expect(() => bridge.attach(server, wss, { path: sent })).not.toThrow()
+  })
+
+  it('takes options that were made in another realm', async () => {
+    const { bridge, server, wss } = await startApp()
+    const mount = runInNewContext("({ path: '/chat' })") as MountOptions
+    expect(() => bridge.attach(server, wss, mount)).not.toThrow()
   })
 
   it('leaves no listener behind when it throws', async () => {

@@ -3,7 +3,7 @@
  */
 import type { SessionOptions, Store } from 'express-session'
 
-import { assertKnown } from '../internal/option-checks.js'
+import { assertOptions } from '../internal/option-checks.js'
 import { secretsOf } from '../internal/secrets.js'
 import { Announcer } from './announcer.js'
 import { assertChannel, type Channel } from './channel.js'
@@ -38,7 +38,7 @@ export function announceChanges(store: Store, options: AnnounceChangesOptions): 
   if (typeof given !== 'object' || given === null || !('destroy' in given)) {
     throw new TypeError('announceChanges: the store must be an express-session Store.')
   }
-  assertKnown(options, ['secret', 'channel'], 'announceChanges: option')
+  assertOptions(options, ['secret', 'channel'], 'announceChanges', '{ secret, channel }')
   assertChannel(options.channel, 'announceChanges: `channel`')
   const keys = new ChannelKeys(secretsOf(options.secret, 'announceChanges: `secret`'))
   const bus = new MessageBus({ channel: options.channel, keys, onFault: warn })

@@ -5,7 +5,7 @@ import cluster from 'node:cluster'
 
 import { ChannelUnavailableError } from '../errors.js'
 import { CallTimeouts } from '../internal/call-timeouts.js'
-import { assertDurationMs, assertKnown } from '../internal/option-checks.js'
+import { assertDurationMs, assertOptions } from '../internal/option-checks.js'
 import { defaultTimeoutMs, type Channel, type Transport } from './channel.js'
 import { channelErrors, throwSecondSubscriber } from './channel-errors.js'
 import { assertName } from './channel-name.js'
@@ -44,7 +44,7 @@ export interface ClusterChannelOptions {
  * @throws {TypeError} for a wrong or unknown option.
  */
 export function clusterChannel(options: ClusterChannelOptions = {}): Channel {
-  assertKnown(options, ['name', 'timeoutMs'], 'clusterChannel: option')
+  assertOptions(options, ['name', 'timeoutMs'], 'clusterChannel', "{ name: 'my-app' }")
   const pm2 = pm2Address()
   const own = (pm2 === undefined ? undefined : process.env.name) ?? 'ws-session-bridge'
   const { name = own, timeoutMs = defaultTimeoutMs } = options

@@ -2,7 +2,7 @@
  * The channel on PostgreSQL: LISTEN and NOTIFY on one connection of its own.
  */
 import { ChannelUnavailableError } from '../errors.js'
-import { assertDurationMs, assertKnown } from '../internal/option-checks.js'
+import { assertDurationMs, assertOptions } from '../internal/option-checks.js'
 import { PersistentConnection } from '../internal/persistent-connection.js'
 import { defaultTimeoutMs, type Channel, type Transport } from './channel.js'
 import { channelErrors, throwSecondSubscriber } from './channel-errors.js'
@@ -39,7 +39,7 @@ export function postgresChannel(newClient: () => PostgresClient, options: Postgr
       'postgresChannel: pass a function that makes a client: `() => new pg.Client(connectionString)`.',
     )
   }
-  assertKnown(options, ['name', 'timeoutMs'], 'postgresChannel: option')
+  assertOptions(options, ['name', 'timeoutMs'], 'postgresChannel', "{ name: 'my-app' }")
   const { name = 'ws-session-bridge', timeoutMs = defaultTimeoutMs } = options
   assertName(name, 'postgresChannel: `name`')
   assertDurationMs(timeoutMs, 'postgresChannel: `timeoutMs`')

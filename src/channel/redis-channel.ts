@@ -2,7 +2,7 @@
  * The channel on Redis: PUBLISH on the app's client, SUBSCRIBE on a connection of its own.
  */
 import { CallTimeouts } from '../internal/call-timeouts.js'
-import { assertDurationMs, assertKnown } from '../internal/option-checks.js'
+import { assertDurationMs, assertOptions } from '../internal/option-checks.js'
 import { PersistentConnection } from '../internal/persistent-connection.js'
 import { defaultTimeoutMs, type Channel, type Transport } from './channel.js'
 import { channelErrors, throwSecondSubscriber } from './channel-errors.js'
@@ -35,7 +35,7 @@ const maxUnanswered = 1_000
  * @throws {TypeError} for anything but a client of `redis` 4 to 6 or of `ioredis`, and for a wrong or unknown option.
  */
 export function redisChannel(client: RedisChannelClient, options: RedisChannelOptions = {}): Channel {
-  assertKnown(options, ['name', 'timeoutMs'], 'redisChannel: option')
+  assertOptions(options, ['name', 'timeoutMs'], 'redisChannel', "{ name: 'my-app' }")
   const { name = 'ws-session-bridge', timeoutMs = defaultTimeoutMs } = options
   assertName(name, 'redisChannel: `name`')
   assertDurationMs(timeoutMs, 'redisChannel: `timeoutMs`')

@@ -5,7 +5,7 @@ import type { Store } from 'express-session'
 import type { WebSocket } from 'ws'
 
 import type { Clock } from '../internal/clock.js'
-import { assertKnown } from '../internal/option-checks.js'
+import { assertOptions } from '../internal/option-checks.js'
 import { CloseCode, type SessionEnd } from '../refusals.js'
 import type { CallReportingLiveStore } from '../store/live-store.js'
 import { observeStoreCalls, type StoreCall } from '../store/store-calls.js'
@@ -186,7 +186,7 @@ export class LiveSessions implements RegistryListener {
   /** Ends connections. Returns how many. */
   disconnect(which: ContextSelector, close: CloseFrame): number {
     if ((which as unknown) === undefined) throw new TypeError('disconnect: pass a session ID, { user }, or a function.')
-    assertKnown(close, ['code', 'reason'], 'disconnect: option')
+    assertOptions(close, ['code', 'reason'], 'disconnect', '{ code: 4000 }')
     const { code = CloseCode.disconnected, reason } = close
     assertSendable(code, reason)
     const contexts = this.select(which, 'disconnect')

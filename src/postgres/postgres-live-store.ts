@@ -7,7 +7,7 @@ import type { SessionData } from 'express-session'
 
 import type { PostgresClient } from '../channel/postgres-client.js'
 import { asStoreError, CallTimeouts } from '../internal/call-timeouts.js'
-import { assertDurationMs, assertKnown } from '../internal/option-checks.js'
+import { assertDurationMs, assertOptions } from '../internal/option-checks.js'
 import type { LiveStore, ReplaceResult, StoredSession } from '../store/live-store.js'
 import { draftOf, type SessionSnapshot } from '../store/snapshot.js'
 import { BatchReader } from './batch-reader.js'
@@ -59,7 +59,7 @@ export function postgresLiveStore(pool: PostgresPool, options: PostgresLiveStore
   if (typeof newClient !== 'function') {
     throw new TypeError('postgresLiveStore: `newClient` is required: `() => new pg.Client(connectionString)`.')
   }
-  assertKnown(options, names, 'postgresLiveStore: option')
+  assertOptions(options, names, 'postgresLiveStore', '{ newClient: () => new pg.Client(connectionString) }')
   assertDurationMs(timeoutMs, 'postgresLiveStore: `timeoutMs`')
   if (typeof ttl !== 'number' || !(ttl > 0)) throw new TypeError('postgresLiveStore: `ttl` must be seconds above 0.')
   const { table } = tableNameOf(options, 'postgresLiveStore')

@@ -1,7 +1,7 @@
 /*
  * The trigger by which PostgreSQL tells of every change of a session, whoever makes it.
  */
-import { assertKnown } from '../internal/option-checks.js'
+import { assertOptions } from '../internal/option-checks.js'
 import { tableNameOf, type PostgresTableOptions } from './table-name.js'
 
 /** Both ends call it by this name. */
@@ -29,7 +29,7 @@ export const writerSetting = 'ws_session_bridge.writer'
  * @throws {TypeError} for a wrong or unknown option.
  */
 export function postgresTrigger(options: PostgresTableOptions = {}): string {
-  assertKnown(options, ['tableName', 'schemaName'], 'postgresTrigger: option')
+  assertOptions(options, ['tableName', 'schemaName'], 'postgresTrigger', "{ tableName: 'session' }")
   const { schema, table } = tableNameOf(options, 'postgresTrigger')
   return `
 CREATE OR REPLACE FUNCTION ${schema}"${functionName}"() RETURNS trigger LANGUAGE plpgsql AS $ws_session_bridge$

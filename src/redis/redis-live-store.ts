@@ -4,7 +4,7 @@
 import type { SessionData } from 'express-session'
 
 import { StoreUnavailableError } from '../errors.js'
-import { assertDurationMs, assertKnown } from '../internal/option-checks.js'
+import { assertDurationMs, assertOptions } from '../internal/option-checks.js'
 import { asStoreError, CallTimeouts } from '../internal/call-timeouts.js'
 import { hydrateSession } from '../store/hydrate-session.js'
 import type {
@@ -79,7 +79,7 @@ export interface RedisLiveClient {
  *   option. It says what was found.
  */
 export function redisLiveStore(store: ConnectRedisStore, options: RedisLiveStoreOptions = {}): LiveStore {
-  assertKnown(options, ['client', 'channelName', 'timeoutMs'], 'redisLiveStore: option')
+  assertOptions(options, ['client', 'channelName', 'timeoutMs'], 'redisLiveStore', '{ timeoutMs: 2_000 }')
   const { client, channelName, timeoutMs = 2_000 } = options
   if (channelName !== undefined) assertName(channelName, 'redisLiveStore: `channelName`')
   assertDurationMs(timeoutMs, 'redisLiveStore: `timeoutMs`')

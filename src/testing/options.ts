@@ -6,6 +6,7 @@ import { WebSocketServer } from 'ws'
 import type { MountOptions } from '../bridge-contract.js'
 import { longestTimerMs } from '../internal/clock.js'
 import { assertWs } from '../internal/installed-version.js'
+import { assertObject } from '../internal/option-checks.js'
 import type { SessionContext } from '../live/session-context.js'
 import type { SessionBridgeOptions } from '../options.js'
 
@@ -36,14 +37,10 @@ export interface SortedOptions {
 
 /** @throws {TypeError} for a ws that is too old, and for what is the test bridge's own affair; the rest is for the bridge and `attach` to check. */
 export function sortedOptions(options: TestBridgeOptions<never>): SortedOptions {
-  if (typeof options !== 'object' || (options as unknown) === null) {
-    throw new TypeError('createTestBridge takes an object of options, or nothing.')
-  }
+  assertObject(options, 'createTestBridge: the options', "{ path: '/chat' }")
   assertWs('createTestBridge', '8.17', typeof WebSocketServer === 'function')
   const { session = {}, wss = new WebSocketServer({ noServer: true }), path, onConnection, ...bridge } = options
-  if (typeof session !== 'object' || (session as unknown) === null) {
-    throw new TypeError('Option `session` must be an object: what you give to express-session.')
-  }
+  assertObject(session, 'Option `session`', '{ rolling: true }, what you give to express-session')
   for (const name of ['store', 'secret']) {
     if (name in session) {
       throw new TypeError(

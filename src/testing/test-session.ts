@@ -7,6 +7,7 @@ import { Socket } from 'node:net'
 
 import { Cookie, type CookieOptions, type SessionData } from 'express-session'
 
+import { assertObject } from '../internal/option-checks.js'
 import type { SessionBridgeOptions } from '../options.js'
 
 /** What a session holds besides its cookie: your `SessionData`, as much of it as you need. */
@@ -20,7 +21,7 @@ export function newSessionID(): string {
   return randomBytes(24).toString('base64url')
 }
 
-/** @throws {TypeError} for data that no session has. */
+/** @throws {TypeError} for data that no session has, and for settings that are no object. */
 export function newSession(data: TestSessionData, settings: CookieSettings, own: CookieOptions): SessionData {
   if (typeof data !== 'object' || (data as unknown) === null) {
     throw new TypeError("cookie: pass the session's data as an object, such as { user: 'Ada' }.")
@@ -28,6 +29,7 @@ export function newSession(data: TestSessionData, settings: CookieSettings, own:
   if ('cookie' in data) {
     throw new TypeError("cookie: pass the cookie's settings as the second argument; the data has none.")
   }
+  assertObject(own, 'cookie: the second argument', '{ maxAge: 60_000 }')
   const options = { ...(typeof settings === 'function' ? settings(aRequest()) : settings), ...own }
   // As express-session resolves it for a request that is not encrypted.
   if (options.secure === 'auto') options.secure = false

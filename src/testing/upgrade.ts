@@ -5,6 +5,7 @@ import type { IncomingHttpHeaders } from 'node:http'
 
 import type { WebSocket } from 'ws'
 
+import { assertOptions } from '../internal/option-checks.js'
 import type { SessionContext } from '../live/session-context.js'
 import type { Refusal } from '../refusals.js'
 import type { ClientRequest } from './client.js'
@@ -56,6 +57,7 @@ export function clientRequest(cookie: string | undefined, options: TestUpgradeOp
   if (cookie !== undefined && typeof cookie !== 'string') {
     throw new TypeError('upgrade: pass the Cookie header as a string, or undefined for none; `cookie(data)` makes one.')
   }
+  assertOptions(options, ['url', 'origin', 'protocols', 'headers', 'remoteAddress'], 'upgrade', "{ url: '/chat' }")
   const { url = '/', origin, protocols = [], headers = {}, remoteAddress = '127.0.0.1' } = options
   const base = 'ws://localhost'
   if (typeof url !== 'string' || !URL.canParse(url, base)) {

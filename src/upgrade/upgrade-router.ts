@@ -124,6 +124,10 @@ function checkPath(path: unknown): void {
   if (typeof path !== 'string' || pathnameOf(path) !== path) {
     throw new TypeError(`attach: \`path\` must be a RegExp or a pathname such as '/chat', not ${JSON.stringify(path)}.`)
   }
+  const onWire = path.replace(/[^!-~]+/g, (text) => encodeURIComponent(Buffer.from(text).toString()))
+  if (onWire === path) return
+  // RFC 3986, section 2: what no client sends, no request can match.
+  throw new TypeError(`attach: \`path\` must be as it is sent, percent-encoded: ${JSON.stringify(onWire)}.`)
 }
 
 function matches(path: string | RegExp, pathname: string): boolean {

@@ -4,7 +4,7 @@
 import type { WebSocket, WebSocketServer } from 'ws'
 
 import type { ContextKind, SessionContext } from '../live/session-context.js'
-import { assertKnown } from '../internal/option-checks.js'
+import { assertOptions } from '../internal/option-checks.js'
 import type { SessionRequest } from './session-request.js'
 import { callbackMisuse, takesCallback } from './verify-client.js'
 
@@ -40,10 +40,7 @@ export function checkUpgradeTarget({ wss, onConnection }: UpgradeTarget): void {
 
 /** @throws {TypeError} for anything but options of a mount: what is misspelt or misplaced would leave it on every path. */
 export function checkMount(mount: unknown): void {
-  if (typeof mount !== 'object' || mount === null) {
-    throw new TypeError("attach: the third argument must be an object such as { path: '/chat' }.")
-  }
-  assertKnown(mount, ['path', 'onConnection', 'authorize'], 'attach: option')
+  assertOptions(mount, ['path', 'onConnection', 'authorize'], 'attach', "{ path: '/chat' }")
   const { authorize } = mount as { authorize?: unknown }
   if (authorize !== undefined && typeof authorize !== 'function') {
     throw new TypeError('attach: `authorize` must be a function.')

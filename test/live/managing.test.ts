@@ -152,6 +152,24 @@ describe('disconnect()', () => {
     expect(connection.closings).toEqual([])
   })
 
+  it.each([4000, 'bye', [4000], /4000/, () => 4000, null])(
+    'throws a TypeError that says what to pass for %o in place of the options, and closes no socket',
+    async (close) => {
+      const { bridge, store, bind } = startBridge()
+      store.set('id', record())
+      const { connection } = await bind('id')
+      expect(() => bridge.disconnect('id', close as never)).toThrow(
+        expect.objectContaining({
+          name: 'TypeError',
+          message: 'disconnect: the options must be an object such as { code: 4000 }.',
+        }),
+      )
+      const everywhere = bridge.everywhere.disconnect('id', close as never)
+      await expect(everywhere).rejects.toThrow('disconnect: the options must be an object')
+      expect(connection.closings).toEqual([])
+    },
+  )
+
   it('throws a TypeError that says what to pass where neither an ID nor a function is', () => {
     const { bridge } = startBridge()
     expect(() => bridge.disconnect(undefined as never)).toThrow(/session ID, \{ user \}, or a function/)

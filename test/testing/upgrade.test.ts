@@ -272,6 +272,9 @@ describe('misuse of a test bridge', () => {
     ['a listener that is none', { onConnection: {} }, 'onConnection'],
     ['a ws server of a port', { wss: { options: {} } }, 'noServer'],
     ['no object', null, 'createTestBridge'],
+    ['a list', ['/chat'], 'createTestBridge'],
+    ['a RegExp', /chat/, 'createTestBridge'],
+    ['a session that is a list', { session: [] }, 'session'],
   ])('is %s, a TypeError that names it', async (_what, options, names) => {
     const made = createTestBridge(options as TestBridgeOptions)
     await expect(made).rejects.toThrow(TypeError)
@@ -283,12 +286,15 @@ describe('misuse of a test bridge', () => {
     expect(() => cookie(null as never)).toThrow(TypeError)
     expect(() => cookie('Ada' as never)).toThrow(TypeError)
     expect(() => cookie({ cookie: {} } as never)).toThrow('second argument')
+    expect(() => cookie({}, 60_000 as never)).toThrow('cookie: the second argument must be an object')
   })
 
   it('is a cookie or a URL that no client could send', async () => {
     const { cookie, upgrade } = await startTestBridge()
     await expect(upgrade({ user: 'Ada' } as never)).rejects.toThrow(TypeError)
     await expect(upgrade(cookie(), { url: 'http://[' })).rejects.toThrow('`url`')
+    await expect(upgrade(cookie(), '/chat' as never)).rejects.toThrow('upgrade: the options must be an object')
+    await expect(upgrade(cookie(), { path: '/chat' } as never)).rejects.toThrow('option `path` is unknown')
   })
 
   it('is the change of a session that is not there', async () => {
