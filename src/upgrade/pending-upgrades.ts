@@ -4,6 +4,7 @@
 import type { Duplex } from 'node:stream'
 
 import type { AuthResult } from '../authenticate/authenticator.js'
+import { StoreUnavailableError } from '../errors.js'
 import { TimeoutQueue, type TimeoutNode } from '../internal/timeout-queue.js'
 import type { EventSink } from '../live/event-sink.js'
 import { refusalOf } from '../refusals.js'
@@ -51,7 +52,13 @@ export class PendingUpgrade implements TimeoutNode {
         this.#settle(settled)
       },
       (error: unknown) => {
-        // A LiveStore's `watch` threw, or what was handed in is no request.
+        if (error instanceof StoreUnavailableError) {
+          // A LiveStore's `watch` threw.
+          reports.fault('live-store', error.cause ?? error)
+          this.#settle(refusalOf('store-failed', error))
+          return
+        }
+        // What was handed in is no request.
         reports.fault('upgrade', error)
         this.#settle(refusalOf('authorize-failed'))
       },

@@ -186,7 +186,7 @@ describe('a refused client that does not close', () => {
 })
 
 describe('a LiveStore whose watch throws', () => {
-  it('is told as a fault, and answered with 500', async () => {
+  it('has failed: it is told as a fault, and answered with 503', async () => {
     const thrown = new Error('the watch is broken')
     class Broken extends ByHandLiveStore {
       override watch(): void {
@@ -196,9 +196,10 @@ describe('a LiveStore whose watch throws', () => {
     const app = await startApp({ bridge: { live: new Broken() } })
     const cookie = app.bridge.signedCookie('an ID')
     for (const attempt of ['the first', 'the second']) {
-      expect((await refused(app.wsUrl, { cookie })).status, attempt).toBe(500)
+      expect((await refused(app.wsUrl, { cookie })).status, attempt).toBe(503)
     }
-    expect(app.refusals).toMatchObject([{ reason: 'authorize-failed' }, { reason: 'authorize-failed' }])
+    const refusal = { reason: 'store-failed', error: { code: 'STORE_UNAVAILABLE', cause: thrown } }
+    expect(app.refusals).toMatchObject([refusal, refusal])
     expect(app.faults).toEqual([thrown, thrown])
     expect(app.bridge.stats()).toMatchObject({ pending: 0, sockets: 0, sessions: 0 })
   })
