@@ -95,6 +95,8 @@ export class SocketOpener {
   ): NotOpened | undefined {
     const { reports } = this.#deps
     const { request, socket, head } = upgrade
+    // ws itself would answer 503, whatever `refuseWith` says.
+    if (isClosing(wss)) return refusalOf('shutting-down')
     const refusal = this.#refusalBy(wss, request)
     if (refusal !== undefined) return refusal
     let isOpened = false as boolean
@@ -116,7 +118,7 @@ export class SocketOpener {
       if (addCookie !== undefined) wss.off('headers', addCookie)
     }
     if (isOpened) return undefined
-    // An extension was malformed, or the ws server is closing.
+    // An extension was malformed, or `handleProtocols` has closed the ws server.
     reports.refused(refusalOf(isClosing(wss) ? 'shutting-down' : 'bad-request'), request)
     return 'refused-by-ws'
   }
@@ -163,7 +165,7 @@ function addingCookie(setCookie: string): (headers: string[]) => void {
   }
 }
 
-/* Then ws answers 503. It has no public name for it. */
+/* ws has no public name for it. */
 function isClosing({ _state = 0 }: WebSocketServer & { _state?: number }): boolean {
   return _state > 0
 }

@@ -128,6 +128,15 @@ describe("with refuseWith: 'close', a refused client", () => {
     expect(app.refusals.map(({ reason }) => reason)).toEqual(['too-many-pending', 'shutting-down'])
   })
 
+  it('of a ws server that has been closed gets 1013', async () => {
+    const app = await startApp({ bridge: closing })
+    const cookie = await app.login('ada')
+    app.wss.close()
+    expect(await closeOf(app, { cookie })).toEqual({ code: 1013, reason: 'unavailable' })
+    expect(app.refusals).toMatchObject([{ reason: 'shutting-down' }])
+    expect(app.bridge.stats().pending).toBe(0)
+  })
+
   it('is told by HTTP of a request that is no WebSocket, and of a path that is not there', async () => {
     const app = await startApp({ bridge: closing })
     const junk = rawRequest(app.port, upgradeRequest({ headers: { 'Sec-WebSocket-Version': '8' } }))
