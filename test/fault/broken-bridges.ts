@@ -8,8 +8,8 @@ import { SessionActivity } from '../../src/store/session-activity.js'
 import { StoreActivity } from '../../src/store/store-activity.js'
 import { SmallClock } from './small-store.js'
 
-/** After three loads the handshake takes what it has for current, whatever has been heard since. */
-export function letInAfterThreeLoads(): void {
+/** After one load the handshake takes what it has for current, whatever has been heard since: a limit that fails open. */
+export function letInAfterOneLoad(): void {
   const loads = new WeakMap<SessionLease, number>()
   const { load } = SessionLease.prototype
   vi.spyOn(SessionLease.prototype, 'load').mockImplementation(function (this: SessionLease) {
@@ -18,11 +18,11 @@ export function letInAfterThreeLoads(): void {
   })
   const { isCurrent } = SessionLease.prototype
   vi.spyOn(SessionLease.prototype, 'isCurrent').mockImplementation(function (this: SessionLease, found) {
-    return loads.get(this) === 3 || isCurrent.call(this, found)
+    return loads.get(this) === 1 || isCurrent.call(this, found)
   })
   const isRemoved = Object.getOwnPropertyDescriptor(SessionLease.prototype, 'isRemoved')?.get
   vi.spyOn(SessionLease.prototype, 'isRemoved', 'get').mockImplementation(function (this: SessionLease) {
-    return loads.get(this) !== 3 && (isRemoved?.call(this) as boolean)
+    return loads.get(this) !== 1 && (isRemoved?.call(this) as boolean)
   })
 }
 
