@@ -77,8 +77,8 @@ export class ConnectionBinder {
   }
 
   /** Whether what `authorize` has said of a context no longer counts: `reauthorize` was called since, or it was not asked about this. */
-  isToBeAskedAgain({ authorizers }: Context, { askedAfter }: FoundSession): boolean {
-    return authorizers.length > 0 && askedAfter !== this.#deps.revalidator.changes.reauthorizations
+  isToBeAskedAgain(context: Context, { askedAfter }: FoundSession): boolean {
+    return context.authorizers.length > 0 && askedAfter !== this.#deps.revalidator.changes.reauthorizations
   }
 
   /** Ties a context to a connection of any kind. */
