@@ -10,6 +10,7 @@ import { assertChannel, type Channel } from './channel/channel.js'
 import type { Authorize } from './live/authorize.js'
 import type { Identify } from './live/identify.js'
 import type { KeepAliveMode } from './live/touch-times.js'
+import { isObject } from './internal/is-object.js'
 import { assertDurationMs, assertKnown, assertObject } from './internal/option-checks.js'
 import { secretsOf } from './internal/secrets.js'
 import type { LiveStore } from './store/live-store.js'
@@ -20,8 +21,9 @@ export interface SessionBridgeOptions {
    * The very object given to express-session: `app.use(session(sessionOptions))`.
    *
    * `store` and `secret` are required here: without a `store`, express-session makes a MemoryStore of its own that nothing
-   * else can reach. `name` (or `key`), `cookie`, `rolling` and `proxy` are honoured. All secrets verify; the first signs. A
-   * list of secrets is read anew each time, so that you may change the secrets while the app runs. The cookie is read as express-session reads it (its index.js, `getcookie`), and outside `cookie.path` there is none.
+   * else can reach. `name` (or `key`), `cookie`, `rolling` and `proxy` are honored. All secrets verify; the first signs. A
+   * list of secrets is read anew each time, so that you may change the secrets while the app runs. The cookie is read as
+   * express-session reads it (its index.js, `getcookie`), and outside `cookie.path` there is none.
    */
   session: SessionOptions & { key?: string | undefined }
   /**
@@ -321,8 +323,4 @@ function maxSocketsPerUserOf({ maxSocketsPerUser, identify }: SessionBridgeOptio
   const most = count('maxSocketsPerUser', maxSocketsPerUser, Infinity)
   if (maxSocketsPerUser === undefined || identify !== undefined) return most
   throw new TypeError('Option `maxSocketsPerUser` needs option `identify`, which says whose session it is.')
-}
-
-function isObject(value: unknown): value is object {
-  return typeof value === 'object' && value !== null
 }

@@ -2,6 +2,8 @@
  * A value on a foreign object that only the owner of the slot can see.
  */
 
+import { isObject } from './is-object.js'
+
 /** A constructor that gives back what it is given: a class that extends it puts its private field on that. */
 const Itself = function (object: object): object {
   return object
@@ -27,6 +29,7 @@ export function createPrivateSlot<O extends object, T>(): PrivateSlot<O, T> {
     }
 
     static get(object: O): T | undefined {
+      // Anything may be asked for, as of a WeakMap.
       return isObject(object) && #value in object ? object.#value : undefined
     }
 
@@ -36,9 +39,4 @@ export function createPrivateSlot<O extends object, T>(): PrivateSlot<O, T> {
     }
   }
   return Attached
-}
-
-/* Anything may be asked for, as of a WeakMap. */
-function isObject(value: unknown): value is object {
-  return typeof value === 'object' && value !== null
 }

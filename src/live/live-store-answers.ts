@@ -2,6 +2,7 @@
  * What a LiveStore may answer. One of the app's own may be written in JavaScript, and what it answers decides who is logged in.
  */
 import { StoreUnavailableError } from '../errors.js'
+import { isObject } from '../internal/is-object.js'
 import { isThenable } from '../internal/is-thenable.js'
 import type { ReplaceResult, StoredSession, TouchResult } from '../store/live-store.js'
 
@@ -54,10 +55,6 @@ function isStored(value: unknown): boolean {
   if (!isObject(value) || (value as Partial<StoredSession>).record === undefined) return false
   const { expiresAt } = value as { expiresAt?: unknown }
   return expiresAt === undefined || (typeof expiresAt === 'number' && !Number.isNaN(expiresAt))
-}
-
-function isObject(value: unknown): value is object {
-  return typeof value === 'object' && value !== null
 }
 
 function kindOf(value: unknown): string {

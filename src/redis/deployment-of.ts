@@ -3,6 +3,7 @@
  */
 import type { RedisClusterType, RedisSentinelType } from 'redis'
 
+import { isObject } from '../internal/is-object.js'
 import { Cluster } from './cluster.js'
 import type { Deployment, DeploymentListener } from './deployment.js'
 import type { CallLimits, RedisClient } from './dedicated-client.js'
@@ -29,8 +30,4 @@ export function deploymentOf(
  */
 export function tellsInvalidations(client: object): boolean {
   return 'withCommandOptions' in client && 'latencyReset' in client
-}
-
-function isObject(value: unknown): value is object {
-  return typeof value === 'object' && value !== null
 }

@@ -1,6 +1,7 @@
 /*
  * What redisLiveStore says of a store or a client that it cannot use.
  */
+import { isObject } from '../internal/is-object.js'
 import { hidesItsClient, type ConnectRedisStore } from './connect-redis-store.js'
 import { tellsInvalidations } from './deployment-of.js'
 
@@ -54,8 +55,4 @@ function describeClient(client: unknown): string {
   if ('sendCommand' in client && 'isOpen' in client) return 'a client of redis 4'
   if ('server_info' in client) return 'a client of redis 3 or older'
   return 'a client of another kind'
-}
-
-function isObject(value: unknown): value is object {
-  return typeof value === 'object' && value !== null
 }
