@@ -13,7 +13,7 @@ export interface AdapterApi {
   /** `authenticate()`, with what an upgrade has besides: `request.session`, a renewed cookie, an eye on who leaves. */
   admit(request: IncomingMessage): Promise<AdmissionResult>
   /** Whether a later request of the same connection comes from the same session. */
-  recognises(request: IncomingMessage, context: SessionContext): boolean
+  recognizes(request: IncomingMessage, context: SessionContext): boolean
   /** A request that another listener is to answer: if it is an upgrade, its raw socket crashes nothing and is ended in time. */
   watch(request: IncomingMessage): void
   /** `bind()`, for anonymous connections, too. */

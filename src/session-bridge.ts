@@ -243,7 +243,7 @@ class Bridge extends EventEmitter<SessionBridgeEvents> implements SessionBridge<
         this.#channel.join()
         return this.#verdicts.admit(request)
       },
-      recognises: (request, context) => this.#verdicts.recognises(request, context),
+      recognizes: (request, context) => this.#verdicts.recognizes(request, context),
       watch: (request) => {
         this.#upgrader.unanswered.watch(request)
       },

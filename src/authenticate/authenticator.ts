@@ -83,7 +83,7 @@ export class Authenticator {
     this.#deps = dependencies
   }
 
-  /** Rejects only for what is no request, or when a LiveStore cannot watch a session. */
+  /** Rejects only for what is no request. */
   async authenticate(
     request: IncomingMessage,
     attempt: Attempt,
@@ -96,7 +96,12 @@ export class Authenticator {
     if (!sessions.limits.hasRoomForHandshake(sessionID)) return refusalOf('too-many-sockets')
     const handshake = new RequestHandshake(request)
     // Watch first, then load: what is reported from here on is not missed.
-    lease.acquire(sessionID)
+    try {
+      lease.acquire(sessionID)
+    } catch (error) {
+      this.#deps.reports.fault('live-store', error)
+      return refusalOf('store-failed', asStoreError(error))
+    }
     const isAsked = sessions.asksAbout(kind)
     let permitted: SessionSnapshot | undefined
     let askedAfter: number | undefined

@@ -37,7 +37,7 @@ export class ChangeNotifier {
   readonly #deps: ChangeNotifierDependencies
   readonly #listener: AuthorizeListener
   readonly #questions: CallTimeouts
-  /** How often `reauthorize` has been called. */
+  /** How often `reauthorize` has been called. Only LiveSessions writes it. */
   reauthorizations = 0
 
   constructor(dependencies: ChangeNotifierDependencies, listener: AuthorizeListener) {

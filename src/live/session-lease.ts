@@ -5,7 +5,6 @@
  * beginning of that load and the moment at which `isCurrent` is asked. A caller loads again until it is current, and asks once
  * more right before it lets the connection in, with nothing asynchronous in between.
  */
-import { asStoreError } from '../internal/call-timeouts.js'
 import { equalIgnoringExpiry } from '../store/session-equality.js'
 import type { LiveSession } from './live-session.js'
 import type { LiveSessions } from './live-sessions.js'
@@ -38,11 +37,11 @@ export class SessionLease {
    * Takes a place of the session, and watches it from now on. Undefined after the release, when no caller waits for the answer, and
    * for a lease that does not watch.
    *
-   * @throws {StoreUnavailableError} for what the LiveStore's `watch` throws.
+   * @throws what the LiveStore's `watch` throws.
    */
   acquire(sessionID: string): LiveSession | undefined {
     this.#sessionID = sessionID
-    if (this.#isWatched && !this.#isReleased) this.#live = this.#watched(sessionID)
+    if (this.#isWatched && !this.#isReleased) this.#live = this.#sessions.registry.lease(sessionID)
     return this.#live
   }
 
@@ -79,14 +78,6 @@ export class SessionLease {
   release(): void {
     if (this.#live !== undefined && !this.#isReleased) this.#sessions.registry.release(this.#live)
     this.#isReleased = true
-  }
-
-  #watched(sessionID: string): LiveSession {
-    try {
-      return this.#sessions.registry.lease(sessionID)
-    } catch (error) {
-      throw asStoreError(error)
-    }
   }
 
   /* No async function: each would cost every handshake a promise, and a turn of its own. */

@@ -147,6 +147,7 @@ export class SessionOperations implements SessionActions {
     this.#deps.reports.fault('event-listener', error)
   }
 
+  /** By the bridge's clock, in ms since the epoch. */
   get now(): number {
     return this.#deps.clock.now()
   }
@@ -189,7 +190,7 @@ export class SessionOperations implements SessionActions {
 
   /* What a read of a session found that has no connections here. */
   async #find(sessionID: string, answer: Promise<StoredSession | undefined>, removals: number): Promise<Loaded> {
-    const begunAt = this.#deps.clock.now()
+    const begunAt = this.now
     const stored = asStored(await answer)
     if (stored === undefined) return 'no-session'
     if (isOver(stored, begunAt, this.#deps.clock)) return 'session-expired'

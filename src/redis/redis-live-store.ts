@@ -6,7 +6,7 @@ import type { SessionData } from 'express-session'
 import { StoreUnavailableError } from '../errors.js'
 import { assertDurationMs, assertOptions } from '../internal/option-checks.js'
 import { asStoreError, CallTimeouts } from '../internal/call-timeouts.js'
-import { hydrateSession } from '../store/hydrate-session.js'
+import { hydrateSession, touched } from '../store/hydrate-session.js'
 import type {
   CallReportingLiveStore,
   LiveStore,
@@ -204,7 +204,7 @@ class RedisLiveStore implements CallReportingLiveStore, ChannelProvider {
 
   async touchHeld(sessionID: string, held: StoredSession): Promise<TouchResult> {
     if (this.#ignoresTouch || !(held instanceof RedisSession)) return await this.touch(sessionID)
-    const seconds = secondsToLive(this.#store, hydrateSession(this.#store, sessionID, held.snapshot).touch())
+    const seconds = secondsToLive(this.#store, touched(hydrateSession(this.#store, sessionID, held.snapshot)))
     const touchedAt = Date.now()
     const raw = await this.#touched(sessionID, seconds)
     if (raw === null || raw === '') return 'gone'

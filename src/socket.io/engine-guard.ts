@@ -97,7 +97,7 @@ export class EngineGuard {
     if (!sid) return this.#passFirst(request, next)
     const conn = Object.hasOwn(engine.clients, sid) ? engine.clients[sid] : undefined
     const context = conn && this.#connections.get(conn)?.context
-    if (context === undefined || this.#bridge.recognises(request, context)) next()
+    if (context === undefined || this.#bridge.recognizes(request, context)) next()
     else next(new Error('The request does not come from the session of this connection.'))
   }
 

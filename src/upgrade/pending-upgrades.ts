@@ -4,7 +4,6 @@
 import type { Duplex } from 'node:stream'
 
 import type { AuthResult } from '../authenticate/authenticator.js'
-import { StoreUnavailableError } from '../errors.js'
 import { TimeoutQueue, type TimeoutNode } from '../internal/timeout-queue.js'
 import type { EventSink } from '../live/event-sink.js'
 import { refusalOf } from '../refusals.js'
@@ -52,12 +51,6 @@ export class PendingUpgrade implements TimeoutNode {
         this.#settle(settled)
       },
       (error: unknown) => {
-        if (error instanceof StoreUnavailableError) {
-          // A LiveStore's `watch` threw.
-          reports.fault('live-store', error.cause ?? error)
-          this.#settle(refusalOf('store-failed', error))
-          return
-        }
         // What was handed in is no request.
         reports.fault('upgrade', error)
         this.#settle(refusalOf('authorize-failed'))

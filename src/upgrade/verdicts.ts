@@ -71,7 +71,7 @@ export class Verdicts {
   }
 
   /** Whether a later request of such a connection comes from the same session. What does not is told as a refusal. */
-  recognises(request: IncomingMessage, context: SessionContext): boolean {
+  recognizes(request: IncomingMessage, context: SessionContext): boolean {
     const { authenticator, reports, requestStore } = this.#deps
     const proof = authenticator.identify(request)
     if (!('reason' in proof) && proof.sessionID === context.sessionID) {
