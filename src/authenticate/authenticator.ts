@@ -72,6 +72,9 @@ export interface AuthenticationScope {
  */
 const maxQuestions = 3
 
+/** A touch asks for another load, but no question. The deadline comes first, unless a store calls every read of its own a change. */
+const maxLoads = 20
+
 /** The refusals that `anonymous: 'accept'` lets through: there is no session, and nothing was forged. */
 const anonymousReasons: ReadonlySet<RefusalReason> = new Set(['no-cookie', 'no-session', 'session-expired'])
 
@@ -105,8 +108,8 @@ export class Authenticator {
     const isAsked = sessions.asksAbout(kind)
     let permitted: SessionSnapshot | undefined
     let askedAfter: number | undefined
-    for (let loads = 1; ; loads += 1) {
-      const isLast = loads > maxQuestions
+    let rounds = 0
+    for (let loads = 0; loads < maxLoads; loads += 1) {
       let loaded: Loaded
       try {
         loaded = await lease.load()
@@ -116,13 +119,14 @@ export class Authenticator {
       if (typeof loaded === 'string') return this.orAnonymous(refusalOf(loaded))
       trace?.request(request, 'store', 'session found')
       if (!attempt.isOpen) return refusalOf('client-gone')
-      // Only the store can say whether a touch has put it off.
-      if (lease.hasExpiredSinceLoad(loaded)) {
-        if (isLast) return this.orAnonymous(refusalOf('session-expired'))
-        continue
-      }
-      if (!sessions.limits.hasRoom(loaded)) return refusalOf('too-many-sockets')
+      const hasExpired = lease.hasExpiredSinceLoad(loaded)
       const isNews = !isSame(permitted, loaded.snapshot)
+      if (hasExpired || isNews) rounds += 1
+      const isLast = rounds > maxQuestions
+      if (hasExpired && isLast) return this.orAnonymous(refusalOf('session-expired'))
+      // Only the store can say whether a touch has put it off.
+      if (hasExpired) continue
+      if (!sessions.limits.hasRoom(loaded)) return refusalOf('too-many-sockets')
       if (isNews) askedAfter = sessions.revalidator.changes.reauthorizations
       const found = isAsked ? { ...loaded, askedAfter } : loaded
       const context = sessions.newContext(found, handshake, kind)
@@ -130,16 +134,15 @@ export class Authenticator {
         onSession?.(request, context)
         const refusal = await this.#authorize(context, found.snapshot, request)
         if (refusal !== undefined) return refusal
-        permitted = found.snapshot
-        if (lease.hasExpiredSinceLoad(found)) continue
       }
-      const isPermitted = !isAsked || isSame(permitted, found.snapshot)
-      if (isPermitted && lease.isCurrent(found)) return { context, found, cookie, lease, handshake }
+      if (!isAsked || !isLast) permitted = found.snapshot
+      if (isAsked && lease.hasExpiredSinceLoad(found)) continue
+      if (isSame(permitted, found.snapshot) && lease.isCurrent(found))
+        return { context, found, cookie, lease, handshake }
       trace?.request(request, 'store', 'changed meanwhile')
-      if (!isLast) continue
-      if (lease.isRemoved) return this.orAnonymous(refusalOf('no-session'))
-      return refusalOf('store-failed', changesTooFast())
+      if (isLast) break
     }
+    return lease.isRemoved ? this.orAnonymous(refusalOf('no-session')) : refusalOf('store-failed', changesTooFast())
   }
 
   /** Whose session a request claims, with proof. A request that is refused here causes no store call. */

@@ -1,6 +1,7 @@
 import { describe, expect, it, vi } from 'vitest'
 import type { Authorize } from 'ws-session-bridge'
-import { rest, stopClocks } from '../live/bound.js'
+import { record, rest, stopClocks, until } from '../live/bound.js'
+import { ByHandLiveStore, stored } from '../live/by-hand-live-store.js'
 import { sessionIDOf } from '../live/connected.js'
 import { startApp } from '../support/app.js'
 import { open, refused } from '../support/client.js'
@@ -90,6 +91,32 @@ describe('authorize', () => {
     const { ws } = await open(app.wsUrl, { cookie })
     expect(ws.readyState).toBe(ws.OPEN)
     expect(asked).toBe(1)
+  })
+
+  it('lets a session in that is reported during more loads than it may have questions, since it is the same each time', async () => {
+    const live = new ByHandLiveStore()
+    let asked = 0
+    const app = await startApp({ bridge: { live, authorize: () => (asked += 1) > 0 } })
+    const opening = open(app.wsUrl, { cookie: app.bridge.signedCookie('id') })
+    for (let loads = 1; loads <= 8; loads += 1) {
+      await until(() => live.gets.length === loads)
+      if (loads < 8) live.report('id')
+      live.gets[loads - 1]?.answer(stored(record()))
+    }
+    await opening
+    expect(asked).toBe(1)
+  })
+
+  it('refuses a session of a store that reports during every load of its own', async () => {
+    const live = new ByHandLiveStore()
+    const get = vi.spyOn(live, 'get').mockImplementation((sessionID) => {
+      live.report(sessionID)
+      return Promise.resolve(stored(record()))
+    })
+    const app = await startApp({ bridge: { live, authorize: () => true } })
+    expect((await refused(app.wsUrl, { cookie: app.bridge.signedCookie('id') })).status).toBe(503)
+    expect(app.refusals).toMatchObject([{ reason: 'store-failed' }])
+    expect(get.mock.calls.length).toBeLessThan(30)
   })
 
   it('opens no socket for a session that is logged out while it is asked the third time', async () => {
