@@ -19,6 +19,7 @@ export class ExclusiveWrites {
   readonly #store: PromisedStore
   readonly #activity: StoreActivity
   readonly #timeouts: CallTimeouts
+  #isClosed = false
 
   /** @param timeoutMs how long a write may take from its call on, with all it has to wait for */
   constructor(store: PromisedStore, activity: StoreActivity, timeoutMs: number) {
@@ -39,7 +40,7 @@ export class ExclusiveWrites {
       this.#activity.release(sessionID, session)
     }
     const assertInTime = (): void => {
-      if (isOver) throw tooLate()
+      if (isOver || this.#isClosed) throw tooLate()
     }
     const work = async (): Promise<T> => {
       try {
@@ -52,8 +53,10 @@ export class ExclusiveWrites {
     return this.#timeouts.within(work, end)
   }
 
-  dispose(): void {
-    this.#timeouts.dispose()
+  /** Those under way fail now: what the store has not been asked for by then, it is not asked for any more. */
+  close(): void {
+    this.#isClosed = true
+    this.#timeouts.close()
   }
 
   async #readAndWrite<T>(

@@ -125,7 +125,7 @@ export class ExpressStore implements CallReportingLiveStore {
   close(): Promise<void> {
     for (const undo of this.#undo) undo()
     this.#activity.dispose()
-    this.#writes.dispose()
+    this.#writes.close()
     return Promise.resolve()
   }
 

@@ -210,6 +210,7 @@ describe('keepAlive', () => {
     store.set('id', record({}, 60_000))
     const { connection } = await bind('id')
     connection.message()
+    await until(() => touch.mock.calls.length === 1)
     await bridge.close()
     await rest()
     expect(touch).toHaveBeenCalledTimes(1)

@@ -258,6 +258,25 @@ describe('an update whose time has passed', () => {
   })
 })
 
+describe('touches that are under way when the bridge closes', () => {
+  it('fail, and ask nothing more of the store, however many wait for their turn', async () => {
+    const { store, hold } = gatedStore(new DocumentStore())
+    const { live } = liveOn(store)
+    store.data.set('id', record({}, 60_000))
+    const [get, touch] = [vi.spyOn(store as Store, 'get'), vi.spyOn(store as Store, 'touch')]
+    const gate = hold('get', 'answer')
+    const touches = [live.touch('id'), live.touch('id')]
+    const failed = Promise.all(touches.map((each) => expect(each).rejects.toBeInstanceOf(StoreUnavailableError)))
+    await gate.arrived
+    await live.close()
+    await failed
+    gate.open()
+    await rest()
+    expect(get).toHaveBeenCalledOnce()
+    expect(touch).not.toHaveBeenCalled()
+  })
+})
+
 describe('an expiry that this process has put off', () => {
   it('is known until a second after it, since some stores keep whole seconds', async () => {
     const turn = stopClocks()
