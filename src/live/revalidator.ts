@@ -88,8 +88,10 @@ export class Revalidator implements AuthorizeListener {
     const wasReadMeanwhile = live.isChecking || live.readsBegun !== readsBegun
     // The session was there, whatever date is known of it: a touch may have moved the date, and the write does not say so.
     this.#apply(live, stored, live.beginRead(), -Infinity)
-    // Another write may have come after it, and have been read before this one was answered.
-    if (wasReadMeanwhile) this.check(live)
+    if (!wasReadMeanwhile) return
+    // Another write may have come after it, and have been read before this one was answered: a handshake reads again, too.
+    live.outdate()
+    this.check(live)
   }
 
   /**

@@ -12,7 +12,7 @@ import { startApp } from '../support/app.js'
 import { createGate, gatedStore } from '../support/gate.js'
 import { done, record, rest, startBridge, stopClocks, until } from './bound.js'
 import { bindFound, bindLoaded, ByHandLiveStore, stored } from './by-hand-live-store.js'
-import { connect } from './connected.js'
+import { connect, sessionIDOf } from './connected.js'
 import { TtlStore, type Kept } from './ttl-store.js'
 
 const increment = (draft: SessionDraft): void => {
@@ -390,6 +390,26 @@ describe('update()', () => {
     expect(live.gets).toHaveLength(1)
     live.gets.shift()?.answer(demoted)
     await rest()
+    expect(context.session.role).toBe('guest')
+  })
+
+  it('does not hide from a handshake what another process has written between it and its answer', async () => {
+    const live = new ByHandLiveStore()
+    const app = await startApp({ bridge: { live } })
+    const cookie = await app.login('ada')
+    const answered = createGate()
+    live.replaced = (_, next) => answered.wait().then(() => ({ replaced: next }))
+    const updating = app.bridge.update(sessionIDOf(app, cookie), increment)
+    live.gets.shift()?.answer(stored(record({ role: 'admin' })))
+    await answered.arrived
+    const connecting = connect(app, cookie)
+    await until(() => live.gets.length === 1)
+    // By now another process has written.
+    live.get = () => Promise.resolve(stored(record({ role: 'guest', views: 1 })))
+    answered.open()
+    await updating
+    live.gets.shift()?.answer(await live.get())
+    const { context } = await connecting
     expect(context.session.role).toBe('guest')
   })
 
