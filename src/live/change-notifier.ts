@@ -144,14 +144,11 @@ export class ChangeNotifier {
     const { reauthorization } = live
     if (reauthorization?.has(context) !== true) return
     if (!permitted) {
-      reauthorization.remove(context)
-      if (context.ended === undefined) closer.end(context, endOf('forbidden'))
-      else closer.dropClosed(live, context)
-    } else if (!reauthorization.permit(context)) {
-      return this.#ask(live, context)
-    } else {
-      holds.release(live, context)
+      if (context.ended === undefined) return closer.end(context, endOf('forbidden'))
+      return closer.dropClosed(live, context)
     }
+    if (!reauthorization.permit(context)) return this.#ask(live, context)
+    holds.release(live, context)
     this.#settle(live)
   }
 
@@ -161,10 +158,7 @@ export class ChangeNotifier {
     const { reauthorization } = live
     if (reauthorization?.has(context) !== true) return
     // It has closed, and is not asked about again.
-    if (context.ended !== undefined) {
-      closer.dropClosed(live, context)
-      return this.#settle(live)
-    }
+    if (context.ended !== undefined) return closer.dropClosed(live, context)
     holds.hold(context)
     if (!reauthorization.fail(context)) return this.#ask(live, context)
     this.#listener.authorizeFailed(live)

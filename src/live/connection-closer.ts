@@ -81,7 +81,7 @@ export class ConnectionCloser {
   /** What a connection that has closed has held back is dropped. */
   dropClosed(live: LiveSession, context: Context): void {
     context.drop()
-    live.reauthorization?.remove(context)
+    live.withdrawQuestion(context)
     this.releaseClosed(live, context)
   }
 
@@ -104,7 +104,7 @@ export class ConnectionCloser {
   }
 
   #leave(live: LiveSession, context: Context): void {
-    if (live.closedWhileHeld?.has(context) !== true) live.reauthorization?.remove(context)
+    if (live.closedWhileHeld?.has(context) !== true) live.withdrawQuestion(context)
     this.#registry.remove(live, context)
   }
 

@@ -170,6 +170,18 @@ export class LiveSession extends SessionChecks implements Due {
     return contexts
   }
 
+  /**
+   * What is still to be asked about a connection is asked no longer: it has ended. Without any question left, a failure is over that
+   * was one of `authorize` alone.
+   */
+  withdrawQuestion(context: Context): void {
+    const { reauthorization, failure } = this
+    reauthorization?.remove(context)
+    if (reauthorization?.isOver !== true) return
+    this.reauthorization = undefined
+    if (failure?.readFailed === false) this.failure = undefined
+  }
+
   /* Static: a class with a private method costs 8 bytes more for each of its objects. */
   static #setPassing<K extends keyof PassingState>(live: LiveSession, name: K, value: PassingState[K]): void {
     if (value === undefined && live.#passing === undefined) return

@@ -364,3 +364,46 @@ describe('an authorize that throws for a connected socket', () => {
     expect(context.ended).toBeUndefined()
   })
 })
+
+describe('a socket that leaves before authorize has answered about it', () => {
+  type Answer = () => boolean | Promise<boolean>
+
+  /** The first socket's question gets that answer; the second socket is permitted. */
+  async function startWithTwo(answer: Answer) {
+    const pass = stopClocks()
+    let isOpen = false
+    const app = await startApp({
+      bridge: {
+        unverifiedMs: 60_000,
+        keepAlive: 'never',
+        authorize: (_session, _request, { url }) => !isOpen || !url.includes('first') || answer(),
+      },
+    })
+    const cookie = await app.login('ada')
+    const first = await connect({ ...app, wsUrl: `${app.wsUrl}?first` }, cookie)
+    const second = await connect(app, cookie)
+    isOpen = true
+    await app.call('POST', '/set?key=role&value=guest', cookie)
+    first.client.ws.terminate()
+    await endOf(first.context)
+    return { app, pass, second }
+  }
+
+  it('is not what ends the others: they are verified again', async () => {
+    const { pass, second } = await startWithTwo(() => {
+      throw new Error('the directory is down')
+    })
+    await pass(72_000, 250)
+    expect(second.context.ended).toBeUndefined()
+  })
+
+  it('is not why a short failure of the store ends the others', async () => {
+    const { app, pass, second } = await startWithTwo(() => new Promise(() => undefined))
+    const spy = vi.spyOn(app.store, 'get').mockImplementationOnce((_id, callback) => callback(new Error('down')))
+    app.bridge.check()
+    await rest()
+    expect(spy).toHaveBeenCalled()
+    await pass(72_000, 250)
+    expect(second.context.ended).toBeUndefined()
+  })
+})

@@ -405,10 +405,11 @@ describe('update()', () => {
     const connecting = connect(app, cookie)
     await until(() => live.gets.length === 1)
     // By now another process has written.
-    live.get = () => Promise.resolve(stored(record({ role: 'guest', views: 1 })))
+    const found = stored(record({ role: 'guest', views: 1 }))
+    live.get = () => Promise.resolve(found)
     answered.open()
     await updating
-    live.gets.shift()?.answer(await live.get())
+    live.gets.shift()?.answer(found)
     const { context } = await connecting
     expect(context.session.role).toBe('guest')
   })
