@@ -72,11 +72,13 @@ export class TimerHeap<T extends Due> {
 
   #arm(): void {
     const first = this.#heap[0]
+    if (first === undefined) return
+    const isClockSet = this.#isClockSet()
     // A timer that fires too early costs less than arming it anew for every session that comes and goes.
-    if (first === undefined || first.dueAt >= this.#armedFor) return
+    if (first.dueAt >= this.#armedFor && !isClockSet) return
     this.#disarm?.()
     this.#armedFor = first.dueAt
-    const delayMs = Math.min(Math.max(first.dueAt - this.#now(), 0), longestMs)
+    const delayMs = isClockSet ? 0 : Math.min(Math.max(first.dueAt - this.#now(), 0), longestMs)
     this.#disarm = this.#clock.after(delayMs, this.#fire)
   }
 
@@ -85,6 +87,7 @@ export class TimerHeap<T extends Due> {
     const now = this.#now()
     // These are times of a clock that has been set: all are looked at now, and get new ones. Equal times keep the heap a heap.
     if (this.#isClockSet()) for (const item of this.#heap) item.dueAt = now
+    this.#skew = skewOf(this.#clock)
     for (let done = 0; done < batchSize; done += 1) {
       const first = this.#heap[0]
       if (first === undefined || first.dueAt > now) break
@@ -104,12 +107,9 @@ export class TimerHeap<T extends Due> {
     return this.#clock.now() - this.#madeAt
   }
 
-  /* Since it was asked last. */
+  /* Since the timer fired last. */
   #isClockSet(): boolean {
-    const skew = skewOf(this.#clock)
-    const isSet = Math.abs(skew - this.#skew) > driftMs
-    this.#skew = skew
-    return isSet
+    return Math.abs(skewOf(this.#clock) - this.#skew) > driftMs
   }
 
   #rise(item: T): void {

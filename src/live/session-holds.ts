@@ -22,12 +22,6 @@ export class SessionHolds {
     this.#doubt(live).destroyCalled()
   }
 
-  /** It was not done, or that is unknown: only a read that begins now can tell. */
-  destroyFailed(live: LiveSession): void {
-    live.doubt?.destroyAnswered()
-    this.needsRead(live)
-  }
-
   /** Held until a read has found the session that begins from now on, or has begun after so many others. */
   needsRead(live: LiveSession, readsBegun = live.readsBegun): void {
     this.#doubt(live).needsRead(readsBegun)

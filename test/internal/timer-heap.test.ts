@@ -167,6 +167,17 @@ describe('deadlines', () => {
     expect(due).toEqual([0, 1, 0])
   })
 
+  /* The timer slept on by the old time of day, for up to half a minute. */
+  it('hand over everything at once when one is set after the clock has been set ahead', () => {
+    const due: number[] = []
+    const deadlines = new TimerHeap<Item>(({ name }) => due.push(name))
+    deadlines.set(item(0), 50_000)
+    vi.setSystemTime(3_600_000)
+    deadlines.set(item(1), Date.now() + 100)
+    vi.advanceTimersByTime(100)
+    expect(due).toEqual([0, 1])
+  })
+
   it('keep nothing of an item that was removed', () => {
     const deadlines = new TimerHeap<Item>(() => undefined)
     const items = Array.from({ length: 100 }, (_, name) => item(name))
