@@ -44,6 +44,8 @@ export function checkRest(world: World): void {
       world.say(`shows ${dataOf(context.session)} for ${dataOf(JSON.parse(row.json) as SessionData)}`)
     } else if (world.weather.authorizeMs !== undefined && context.session.role === 'banned') {
       world.say('open and forbidden')
+    } else if (world.weather.authorizeMs !== undefined && world.suspended.has(id)) {
+      world.say('open and suspended')
     }
   }
   for (const [id, { surely, perhaps }] of world.written) {
@@ -63,7 +65,7 @@ export function checkRest(world: World): void {
     pending: 0,
     sockets: open.length,
     sessions: new Set(open.map(({ id }) => id)).size,
-    users: 0,
+    users: world.weather.identifies ? new Set(open.flatMap(({ context }) => context.session.user ?? [])).size : 0,
     accepted: world.members.length,
     ended: world.members.length - open.length,
     refused: world.refusals,
@@ -95,7 +97,7 @@ function checkEnds(world: World, { id, context, ends, hasLeft, openedAt }: Membe
   }
   switch (context.ended?.reason) {
     case 'forbidden':
-      if (!world.banned.has(id)) world.say('forbidden without a reason')
+      if (!world.banned.has(id) && !world.everSuspended.has(id)) world.say('forbidden without a reason')
       break
     case 'unverified':
       if (!world.outages.some(({ from, to }) => to - from > unverifiedMs - 3 * deadlineMs && to > openedAt))
@@ -142,7 +144,10 @@ export function checkRefusal(world: World, id: string, reason: RefusalReason, fr
       case 'shutting-down':
         return world.isClosing
       case 'forbidden':
-        return world.banned.get(id)?.some(({ to }) => to >= from || !world.weather.isLive) === true
+        return (
+          world.everSuspended.has(id) ||
+          world.banned.get(id)?.some(({ to }) => to >= from || !world.weather.isLive) === true
+        )
       case 'store-failed':
       case 'timeout':
         // A session that has changed at each of its loads cannot be verified, and a handshake may have to load four times.

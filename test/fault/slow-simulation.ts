@@ -46,6 +46,11 @@ const acts: [weight: number, act: Act][] = [
       world.bridge.disconnect(id)
     },
   ],
+  [2, (world) => oneOf(world, ({ context }) => context.user !== undefined && world.disconnectUser(context.user))],
+  // `authorize` changes its mind.
+  [3, (world, id) => world.suspend(id)],
+  [3, (world, id) => world.suspended.delete(id)],
+  [2, (world) => world.bridge.reauthorize()],
   // Other processes.
   [8, (world, id) => world.weather.others && world.run(world.collide(id), id)],
   [

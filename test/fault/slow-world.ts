@@ -29,6 +29,11 @@ interface Weather {
   readonly isLive: boolean
   readonly worstMs: number
   readonly authorizeMs: number | undefined
+  /** After which `authorize` is asked again by itself; Infinity: never. */
+  readonly reauthorizeMs: number
+  /** Sessions have users, by what is in them. */
+  readonly identifies: boolean
+  readonly rolling: boolean
   readonly keepAlive: 'messages' | 'connected' | 'never'
   readonly revalidateMs: number
   readonly maxAgeMs: number
@@ -45,6 +50,9 @@ function weatherOf(random: Random): Weather {
     isLive: random.share() < 0.5,
     worstMs: random.one([0, 30, 500, 1_200, 2_400]),
     authorizeMs: random.one([undefined, 0, 500, 4_800]),
+    reauthorizeMs: random.one([Infinity, Infinity, 10_000]),
+    identifies: random.share() < 0.5,
+    rolling: random.share() < 0.25,
     keepAlive: random.one(['messages', 'connected', 'never']),
     revalidateMs: random.one([10_000, 30_000]),
     maxAgeMs: random.one([6_000, 20_000, 60_000, 600_000]),
@@ -87,6 +95,9 @@ export class World {
   readonly banned = new Map<string, Spell[]>()
   readonly outages: Spell[] = []
   readonly disconnected = new Set<string>()
+  /** Those that `authorize` says no to although their sessions have not changed, and those that ever were. */
+  readonly suspended = new Set<string>()
+  readonly everSuspended = new Set<string>()
   readonly written = new Map<string, { surely: number; perhaps: number }>()
   readonly begunAt = performance.now()
   running = 0
@@ -107,9 +118,13 @@ export class World {
     this.store = new SlowStore(this.database, this.way)
     this.live = weather.isLive ? new SlowLiveStore(this.database, this.way) : undefined
     this.bridge = createSessionBridge({
-      session: { store: this.store, secret: 'a secret', resave: false },
+      session: { store: this.store, secret: 'a secret', resave: false, rolling: weather.rolling },
       ...(this.live && { live: this.live }),
-      ...(weather.authorizeMs !== undefined && { authorize: (session) => this.#authorize(session) }),
+      ...(weather.authorizeMs !== undefined && {
+        authorize: (session) => this.#authorize(session),
+        ...(weather.reauthorizeMs < Infinity && { reauthorizeMs: weather.reauthorizeMs }),
+      }),
+      ...(weather.identifies && { identify: ({ user }) => user }),
       keepAlive: weather.keepAlive,
       revalidateMs: weather.revalidateMs,
       unverifiedMs,
@@ -159,7 +174,7 @@ export class World {
     const { maxAgeMs } = this.weather
     this.createdAt.set(id, performance.now())
     this.knownGone.delete(id)
-    this.database.write(id, JSON.stringify(record({ views: 0, role: 'member' }, maxAgeMs, leftMs)), 'own')
+    this.database.write(id, JSON.stringify(record({ views: 0, role: 'member', account: id }, maxAgeMs, leftMs)), 'own')
     return id
   }
 
@@ -259,6 +274,18 @@ export class World {
     }
   }
 
+  /** `authorize` changes its mind, which no session says. */
+  suspend(id: string): void {
+    this.suspended.add(id)
+    this.everSuspended.add(id)
+    this.bridge.reauthorize(this.random.share() < 0.5 ? id : undefined)
+  }
+
+  disconnectUser(user: string): void {
+    for (const { id, context } of this.open) if (context.user === user) this.disconnected.add(id)
+    this.bridge.disconnect({ user })
+  }
+
   goAway(): void {
     this.way.isAway = true
     this.outages.push({ from: performance.now(), to: Infinity })
@@ -276,9 +303,11 @@ export class World {
     return this.outages.some(({ to }) => to >= from)
   }
 
-  async #authorize({ role }: SessionSnapshot): Promise<boolean> {
+  /** As a directory that takes its time: what it says is what was so when it was asked. */
+  async #authorize({ role, account }: SessionSnapshot): Promise<boolean> {
+    const isSuspended = this.suspended.has(account!)
     await this.#while(this.weather.authorizeMs!)
-    return role !== 'banned'
+    return role !== 'banned' && !isSuspended
   }
 
   async #while(worstMs: number): Promise<void> {

@@ -4,6 +4,7 @@ import 'express-session'
 declare module 'express-session' {
   interface SessionData {
     user?: string
+    account?: string
     role?: string
     views?: number
     since?: Date
