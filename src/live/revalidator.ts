@@ -96,12 +96,14 @@ export class Revalidator implements AuthorizeListener {
 
   /**
    * A touch of this process was answered without an error. Nothing is read for that: the store took what it was given, unless the
-   * session may have expired before, since a store says nothing of that.
+   * session may have expired before, since a store says nothing of that. A handshake reads again then, too.
    */
   touched(live: LiveSession, expiresAt: number): void {
     const { stored, snapshot } = live
-    if (stored === undefined || snapshot === undefined) return
-    if (live.expiresAt <= this.#deps.clock.now()) return this.check(live)
+    if (stored === undefined || snapshot === undefined || live.expiresAt <= this.#deps.clock.now()) {
+      live.outdate()
+      return this.check(live)
+    }
     live.stored = withExpiry(stored, expiresAt)
     const touched = snapshotOfStored(live.stored)
     if (!isEqual(snapshot, touched)) live.snapshot = touched

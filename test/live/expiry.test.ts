@@ -7,7 +7,7 @@ import { refused } from '../support/client.js'
 import { createGate, gatedStore } from '../support/gate.js'
 import { done, PlainConnection, record, rest, startBridge, stopClocks, until } from './bound.js'
 import { bindFound, ByHandLiveStore, stored } from './by-hand-live-store.js'
-import { connect } from './connected.js'
+import { connect, sessionIDOf } from './connected.js'
 import { watchTimers } from './open-timers.js'
 import { TtlStore } from './ttl-store.js'
 
@@ -320,6 +320,35 @@ describe('an expiry that passes between a read and its use', () => {
       }
     }
   })
+
+  it.each([
+    ['was read', 1],
+    ['was read by two handshakes, of which one waits for authorize', 2],
+  ])(
+    'before a touch of it came, and after it %s, refuses the handshake that has read it',
+    async (_when, handshakes) => {
+      const pass = stopClocks()
+      const gate = createGate()
+      const { store, hold } = gatedStore(new TtlStore())
+      const app = await startApp({
+        store,
+        session: { cookie: { maxAge: 2_000 } },
+        bridge: { authorize: () => gate.wait().then(() => true), revalidateMs: 1_000_000 },
+      })
+      const cookie = await app.login('ada')
+      const openings = [refused(app.wsUrl, { cookie })]
+      if (handshakes === 2) await gate.arrived
+      const answer = hold('get', 'answer')
+      if (handshakes === 2) openings.push(refused(app.wsUrl, { cookie }))
+      await answer.arrived
+      await pass(2_000)
+      // To which the store says nothing, although it has the session no longer.
+      await done((callback) => store.touch(sessionIDOf(app, cookie), record({}, 600_000), callback))
+      answer.open()
+      gate.open()
+      for (const opening of openings) expect((await opening).status).toBe(401)
+    },
+  )
 
   it('while the store answers slowly, after a clock was set, closes the socket all the same', async () => {
     const pass = stopClocks()
