@@ -18,6 +18,8 @@ export interface SmallWorldRules extends SmallStoreRules {
   readonly acts: readonly Act[]
   /** How many are open at the beginning. */
   readonly sockets: 0 | 1 | 2
+  /** What happens first, before all others. */
+  readonly first?: Act
   /** `authorize` is asked, answers at a step of its own, and refuses a demoted session: by a no, or by throwing. */
   readonly authorize: 'none' | 'no' | 'throws'
 }
@@ -26,6 +28,8 @@ const maxAgeMs = 10_500
 /** Between an act and the next: enough for a touch to put the expiry off, where a store may round it to whole seconds. */
 const betweenActsMs = 1_100
 const unverifiedMs = 20_000
+/** An expiry is seen so late at most: a store that counts in whole seconds is asked once more. */
+const noticedMs = 2_200
 
 interface Question {
   readonly session: SessionSnapshot
@@ -71,6 +75,8 @@ export class SmallWorld {
   #revivedByApp = false
   /** The app wrote while a write of the bridge was on its way: which of the two comes last is the store's affair. */
   #writesCrossed = false
+  /** A touch was on its way when something came: which of two touches comes last is the store's affair, too. */
+  #touchesCrossed = false
 
   constructor(rules: SmallWorldRules) {
     this.#rules = rules
@@ -105,6 +111,8 @@ export class SmallWorld {
     }
     if (this.#open.length !== this.#rules.sockets) throw new Error('The world does not have the sockets to begin with.')
     this.#isSettingUp = false
+    const { first } = this.#rules
+    if (first !== undefined) this.#act(first)
   }
 
   get steps(): Step[] {
@@ -136,6 +144,7 @@ export class SmallWorld {
     await this.#drainCalls()
     const last = this.clock.now() + maxAgeMs + unverifiedMs + 10_000
     while (this.clock.nextAt <= last) {
+      this.#checkExpiry()
       this.clock.moveTo(this.clock.nextAt)
       await this.#drainCalls()
       if (this.#isBeforeExpiry()) this.#checkRest('before its expiry')
@@ -196,11 +205,15 @@ export class SmallWorld {
   }
 
   #act(act: Act): void {
-    this.#left.splice(this.#left.indexOf(act), 1)
+    const index = this.#left.indexOf(act)
+    if (index !== -1) this.#left.splice(index, 1)
     this.clock.moveTo(this.clock.now() + betweenActsMs)
     this.store.isAppCalling = true
     if (this.store.steps.some(({ method, byApp, effects }) => method === 'set' && !byApp && effects.length > 0)) {
       this.#writesCrossed = true
+    }
+    if (this.store.steps.some(({ method, effects }) => method === 'touch' && effects.length > 0)) {
+      this.#touchesCrossed = true
     }
     if (act === 'destroy') {
       this.#destroyCalled = true
@@ -261,6 +274,13 @@ export class SmallWorld {
     if (method === 'destroy') this.#destroyDone = true
     else if (this.#destroyDone && row !== undefined && byApp) this.#revivedByApp = true
     if (byApp && method === 'set') this.#demoteDone = isDemoted(row?.json)
+  }
+
+  /* Nothing is under way, and nothing will be before the next timer. */
+  #checkExpiry(): void {
+    if (this.#touchesCrossed || this.#open.length === 0) return
+    const expiredAt = this.store.row?.expiresAt ?? Infinity
+    if (this.clock.nextAt > expiredAt + noticedMs) this.#say('open long after its expiry')
   }
 
   /* What must hold whenever nothing is under way. */

@@ -61,6 +61,10 @@ export const smallWorlds = {
     rules: { ...plain, authorize: 'no', acts: ['demote', 'update', 'destroy', 'handshake'] },
     depth: 5,
   },
+  'a handshake whose session is touched and expires while it is read': {
+    rules: { ...plain, sockets: 0, first: 'handshake', acts: ['touch', 'touch', 'expire'] },
+    depth: 8,
+  },
   'touches and an expiry, on a store of whole seconds': {
     rules: { ...plain, wholeSeconds: true, sockets: 1, acts: ['touch', 'touch', 'expire', 'handshake', 'wait'] },
     depth: 5,
