@@ -22,6 +22,8 @@ export class ConnectionCloser {
   readonly #registry: Registry
   readonly #closing: ClosingConnections
   readonly #reports: EventSink
+  /** Sessions whose closed connections have held messages back. */
+  readonly #holding = new Set<LiveSession>()
   #underWay: Promise<unknown> = Promise.resolve()
 
   constructor(registry: Registry, closing: ClosingConnections, reports: EventSink) {
@@ -70,11 +72,19 @@ export class ConnectionCloser {
     this.#tell(context, end)
   }
 
+  /** The sessions that wait for what becomes of messages of connections that have closed. */
+  get holding(): readonly LiveSession[] {
+    return [...this.#holding]
+  }
+
   /** What a connection that has closed has held back is delivered, and the session is no longer watched for it. */
   releaseClosed(live: LiveSession, context: Context): void {
     context.release()
     if (live.closedWhileHeld?.delete(context) !== true) return
-    if (live.closedWhileHeld.size === 0) live.closedWhileHeld = undefined
+    if (live.closedWhileHeld.size === 0) {
+      live.closedWhileHeld = undefined
+      this.#holding.delete(live)
+    }
     this.#registry.release(live)
   }
 
@@ -101,6 +111,7 @@ export class ConnectionCloser {
     this.#registry.lease(live.sessionID)
     live.closedWhileHeld ??= new Set()
     live.closedWhileHeld.add(context)
+    this.#holding.add(live)
   }
 
   #leave(live: LiveSession, context: Context): void {

@@ -27,7 +27,7 @@ import { ReauthorizeTimes } from './reauthorize-times.js'
 import { Registry, type RegistryListener } from './registry.js'
 import { RevalidationSweep } from './revalidation-sweep.js'
 import { Revalidator } from './revalidator.js'
-import { select, type ContextSelector } from './selector.js'
+import { isSelected, select, type ContextSelector } from './selector.js'
 import { Context, type ContextKind, type FoundSession } from './session-context.js'
 import { SessionHolds } from './session-holds.js'
 import { SocketLimits } from './socket-limits.js'
@@ -183,7 +183,7 @@ export class LiveSessions implements RegistryListener {
     this.revalidator.report(sessionID)
   }
 
-  /** Ends connections. Returns how many. */
+  /** Ends connections, and drops what is held back of those that have closed. Returns how many were open. */
   disconnect(which: ContextSelector, close: CloseFrame): number {
     if ((which as unknown) === undefined) throw new TypeError('disconnect: pass a session ID, { user }, or a function.')
     assertOptions(close, ['code', 'reason'], 'disconnect', '{ code: 4000 }')
@@ -191,6 +191,7 @@ export class LiveSessions implements RegistryListener {
     assertSendable(code, reason)
     const contexts = this.select(which, 'disconnect')
     this.#closer.endAll(contexts, { reason: 'disconnected', code }, reason)
+    for (const live of this.#closer.holding) if (isSelected(live, which)) this.#closer.dropAllClosed(live)
     return contexts.length
   }
 
@@ -204,6 +205,8 @@ export class LiveSessions implements RegistryListener {
     const contexts = this.select(which, 'reauthorize')
     // What it has answered about handshakes under way, and for contexts that are not bound yet, no longer counts.
     this.revalidator.changes.reauthorizations += 1
+    // Nor what it answers to an older question about messages of a connection that has closed.
+    for (const live of this.#closer.holding) this.revalidator.changes.ask(live, [...(live.closedWhileHeld ?? [])])
     const bySession = new Map<LiveSession, Context[]>()
     for (const context of contexts) {
       const { source } = context

@@ -4,7 +4,7 @@
 import { assertSelector, type Selector } from '../channel/selector.js'
 import { isThenable } from '../internal/is-thenable.js'
 import type { Registry } from './registry.js'
-import type { Context, SessionContext } from './session-context.js'
+import type { Context, SessionContext, SessionSource } from './session-context.js'
 import type { Users } from './users.js'
 
 /** A session ID, everything of a user, or a function that says yes to contexts: synchronous, and called once for each. */
@@ -31,6 +31,12 @@ export function select(
   assertSelector(which, method)
   if (typeof which === 'string') return registry.get(which)?.contexts() ?? []
   return users.sessionsOf(userIn(which)).flatMap((live) => live.contexts())
+}
+
+/** Whether a selector names a session or its user. A function is not asked: it knows open connections. */
+export function isSelected({ sessionID, user }: SessionSource, which: ContextSelector): boolean {
+  if (typeof which === 'function') return false
+  return typeof which === 'string' ? which === sessionID : userIn(which) === user
 }
 
 function isMeant(which: (context: Context) => unknown, context: Context, method: string): boolean {

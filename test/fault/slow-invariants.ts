@@ -2,7 +2,13 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { SessionData } from 'express-session'
 import { vi } from 'vitest'
-import { StoreUnavailableError, type RefusalReason, type SessionEnd, type SessionSnapshot } from 'ws-session-bridge'
+import {
+  StoreUnavailableError,
+  type RefusalReason,
+  type SessionContext,
+  type SessionEnd,
+  type SessionSnapshot,
+} from 'ws-session-bridge'
 import { deadlineMs, unverifiedMs, type Member, type World } from './slow-world.js'
 
 /** Whoever is open must be of a session that has not been gone for longer than it may take to see that. */
@@ -114,6 +120,17 @@ function checkEnds(world: World, { id, context, ends, hasLeft, openedAt }: Membe
       break
     default:
   }
+}
+
+/** A message has reached its handler. */
+export function checkHandled(world: World, { sessionID, ended }: SessionContext): void {
+  // What was held back of a connection whose client has closed it is still delivered.
+  if (ended !== undefined && ended.reason !== 'closed') world.say('a message was handled after the end')
+  const { signedOut, suspended, database, outages, weather } = world
+  if (signedOut.has(sessionID) && outages.length === 0 && !database.returned.has(sessionID))
+    world.say('a message was handled after a logout of this process')
+  if (suspended.has(sessionID) && weather.authorizeMs !== undefined)
+    world.say('a message was handled that `authorize` had been asked about')
 }
 
 /** What is told at once, when a connection ends. */

@@ -17,15 +17,15 @@ const acts: [weight: number, act: Act][] = [
   [6, (world) => world.ids.length < 8 && world.run(world.lastMinute(), `session ${world.logins - 1}`)],
   [4, (world) => oneOf(world, (member) => world.run(member.context.refresh(), member.id))],
   [4, (world) => oneOf(world, (member) => world.run(member.context.touch(), member.id))],
-  [6, (world) => oneOf(world, ({ context }) => messageOf(context))],
+  [16, (world) => oneOf(world, ({ context }) => messageOf(context))],
   [8, (world) => oneOf(world, (member) => member.leave())],
   [4, (world) => world.bridge.check()],
   [4, (world, id) => world.bridge.check(id)],
   [6, (world) => world.ids.length < 6 && world.logIn()],
   // Signed out by the bridge, by the app's own store, by a context.
-  [2, (world, id) => world.run(world.bridge.destroy(id), id)],
-  [2, (world, id) => world.store.destroy(id, () => undefined)],
-  [1, (world) => oneOf(world, (member) => world.run(member.context.destroy(), member.id))],
+  [2, (world, id) => world.signOut(id, () => world.run(world.bridge.destroy(id), id))],
+  [2, (world, id) => world.signOut(id, () => world.store.destroy(id, () => undefined))],
+  [1, (world) => oneOf(world, ({ id, context }) => world.signOut(id, () => world.run(context.destroy(), id)))],
   // The app touches, as it does with every request.
   [
     6,

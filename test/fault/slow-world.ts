@@ -3,7 +3,7 @@ import { IncomingMessage } from 'node:http'
 import { Socket } from 'node:net'
 import { Duplex } from 'node:stream'
 import type { SessionData } from 'express-session'
-import { WebSocketServer } from 'ws'
+import { WebSocketServer, type WebSocket } from 'ws'
 import {
   createSessionBridge,
   SessionEndedError,
@@ -18,7 +18,7 @@ import { PlainConnection, record } from '../live/bound.js'
 import { createRandom, type Random } from '../support/random.js'
 import { upgradeRequest } from '../support/raw-request.js'
 import { Database } from './slow-database.js'
-import { checkEnd, checkRefusal, dataOf } from './slow-invariants.js'
+import { checkEnd, checkHandled, checkRefusal, dataOf } from './slow-invariants.js'
 import { SlowLiveStore, SlowStore, type Way } from './slow-stores.js'
 
 /** The deadline of a call, and how long a session may go unchecked: the defaults of both. */
@@ -98,6 +98,8 @@ export class World {
   /** Those that `authorize` says no to although their sessions have not changed, and those that ever were. */
   readonly suspended = new Set<string>()
   readonly everSuspended = new Set<string>()
+  /** Signed out by this process, from the call on. */
+  readonly signedOut = new Set<string>()
   readonly written = new Map<string, { surely: number; perhaps: number }>()
   readonly begunAt = performance.now()
   running = 0
@@ -134,6 +136,9 @@ export class World {
     this.bridge.on('accept', (context) => this.#accepted(context!))
     this.bridge.setMaxListeners(0)
     this.wss.setMaxListeners(0)
+    this.wss.on('connection', (ws: WebSocket, _request: unknown, context: SessionContext) => {
+      ws.on('message', () => checkHandled(this, context))
+    })
     for (let count = 0; count < 4; count += 1) this.logIn()
   }
 
@@ -174,6 +179,7 @@ export class World {
     const { maxAgeMs } = this.weather
     this.createdAt.set(id, performance.now())
     this.knownGone.delete(id)
+    this.signedOut.delete(id)
     this.database.write(id, JSON.stringify(record({ views: 0, role: 'member', account: id }, maxAgeMs, leftMs)), 'own')
     return id
   }
@@ -272,6 +278,11 @@ export class World {
     } else if (role === 'member' && last !== undefined) {
       last.to = performance.now()
     }
+  }
+
+  signOut(id: string, destroy: () => void): void {
+    this.signedOut.add(id)
+    destroy()
   }
 
   /** `authorize` changes its mind, which no session says. */

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { MemoryStore } from 'express-session'
 import { describe, expect, it, vi } from 'vitest'
 import { createWebSocketStream, type WebSocket } from 'ws'
-import type { Authorize, SessionBridgeOptions, SessionEnd } from 'ws-session-bridge'
+import type { Authorize, ContextSelector, SessionBridgeOptions, SessionContext, SessionEnd } from 'ws-session-bridge'
 import { startApp, type AppOptions } from '../support/app.js'
 import { open, refused } from '../support/client.js'
 import { createGate, gatedStore, type Gate } from '../support/gate.js'
@@ -450,6 +450,37 @@ describe('held messages', () => {
     await ended
     await app.bridge.destroy(context.sessionID)
     expect([heard, closed]).toEqual([[], 1])
+  })
+
+  it('of a socket that was cut wait for what reauthorize() asks later, too: an older yes releases nothing', async () => {
+    const { app, ws, context, heard, answer } = await startHeld()
+    ws.emit('message', Buffer.from('one'), false)
+    const ended = once(context, 'end')
+    ws.terminate()
+    await ended
+    expect(app.bridge.reauthorize()).toBe(0)
+    await answer(0, true)
+    expect(heard).toEqual([])
+    await answer(1, false)
+    expect(heard).toEqual([])
+    expect(app.bridge.stats()).toMatchObject({ sockets: 0, sessions: 0 })
+  })
+
+  it.each<[string, (context: SessionContext) => ContextSelector, string[]]>([
+    ['of its session', ({ sessionID }) => sessionID, []],
+    ['of its user', () => ({ user: 'ada' }), []],
+    ['of another user', () => ({ user: 'grace' }), ['one']],
+  ])('of a socket that was cut: disconnect() %s leaves of them', async (_whose, which, left) => {
+    const { app, ws, context, heard, answer } = await startHeld({ bridge: { identify: ({ user }) => user } })
+    let closed = 0
+    ws.on('close', () => (closed += 1))
+    ws.emit('message', Buffer.from('one'), false)
+    const ended = once(context, 'end')
+    ws.terminate()
+    await ended
+    expect(app.bridge.disconnect(which(context))).toBe(0)
+    await answer(0, true)
+    expect([heard, closed]).toEqual([left, 1])
   })
 
   it('come before those that arrive later', async () => {
