@@ -95,7 +95,7 @@ export class LiveSessions implements RegistryListener {
     const users = new Users(options.identify, options.maxSocketsPerUser, reports)
     const scheduler = new CheckScheduler(unverifiedMs, touchTimes, reauthorizeTimes, clock, this.#onDue)
     const revalidator = new Revalidator({ store, registry, scheduler, closer, holds, reports, clock, users, timeoutMs })
-    const writer = new OptimisticWriter(store, timeoutMs)
+    const writer = new OptimisticWriter(store, timeoutMs, revalidator.report)
     const ownDestroys = new OwnDestroys({ registry, holds, revalidator, writer, clock, timeoutMs })
     const operations = new SessionOperations({
       store,

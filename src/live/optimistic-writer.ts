@@ -24,9 +24,12 @@ export class OptimisticWriter {
   readonly #store: TimedStore
   readonly #queues = new Map<string, WriteQueue>()
   readonly #deadlines: TimeoutQueue<Write>
+  readonly #onLateWrite: (sessionID: string) => void
 
-  constructor(store: TimedStore, timeoutMs: number) {
+  /** @param onLateWrite told of a write that was done although its caller had been told that it failed */
+  constructor(store: TimedStore, timeoutMs: number, onLateWrite: (sessionID: string) => void) {
     this.#store = store
+    this.#onLateWrite = onLateWrite
     this.#deadlines = new TimeoutQueue(timeoutMs, (write) => {
       write.queue.expire(write)
     })
@@ -47,6 +50,7 @@ export class OptimisticWriter {
     return await queue.write(async (write) => {
       const written = await this.#write(sessionID, mutate, queue.last ?? held(), write)
       if (!write.isOver) queue.last = written === 'gone' ? undefined : written
+      else if (written !== 'gone') this.#onLateWrite(sessionID)
       return written
     })
   }

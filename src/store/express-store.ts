@@ -34,9 +34,10 @@ export class ExpressStore implements CallReportingLiveStore {
   readonly #undo: readonly (() => void)[]
   /** Fields of records that are not the session's. */
   readonly #storeFields: readonly string[]
-  /** The `set` calls of `replace` that are within their time: `replace` itself says what became of them. */
+  /** The `set` calls of `replace` that are within its time: `replace` itself says what became of them. */
   readonly #ownSets = new WeakSet<StoreCall>()
-  #isSetting = false
+  /** Takes the call that is being made, where that is one of these. */
+  #setting: StoreCall[] | undefined
   #onChange: (sessionID: string | undefined) => void = () => undefined
   #onStoreCall: StoreCallListener = ({ sessionID }) => {
     this.#onChange(sessionID)
@@ -73,17 +74,24 @@ export class ExpressStore implements CallReportingLiveStore {
     })
   }
 
-  replace(sessionID: string, expected: StoredSession, next: SessionData): Promise<ReplaceResult> {
-    return this.#writes.run(sessionID, async (record, activity) => {
-      const read = this.#usable(record)
-      if (read === undefined) return 'gone'
-      if (!equalIgnoringExpires(read.snapshot, snapshotOfStored(expected)))
-        return { changed: new NormalizedSession(read.snapshot, undefined) }
-      const session = touched(hydrateSession(this.#store.store, sessionID, next, read))
-      if ((await this.#unlessDestroyed(sessionID, activity, () => this.#set(sessionID, session))) === 'gone')
-        return 'gone'
-      return { replaced: new NormalizedSession(this.#snapshotOf(session), undefined) }
-    })
+  async replace(sessionID: string, expected: StoredSession, next: SessionData): Promise<ReplaceResult> {
+    const sets: StoreCall[] = []
+    try {
+      return await this.#writes.run(sessionID, async (record, activity) => {
+        const read = this.#usable(record)
+        if (read === undefined) return 'gone'
+        if (!equalIgnoringExpires(read.snapshot, snapshotOfStored(expected)))
+          return { changed: new NormalizedSession(read.snapshot, undefined) }
+        const session = touched(hydrateSession(this.#store.store, sessionID, next, read))
+        const write = (): Promise<void> => this.#set(sessionID, session, sets)
+        if ((await this.#unlessDestroyed(sessionID, activity, write)) === 'gone') return 'gone'
+        return { replaced: new NormalizedSession(this.#snapshotOf(session), undefined) }
+      })
+    } catch (error) {
+      // The store may do it yet, and then only the answer to its call can tell of it.
+      for (const set of sets) this.#ownSets.delete(set)
+      throw error
+    }
   }
 
   touch(sessionID: string): Promise<'touched' | 'gone'> {
@@ -142,7 +150,7 @@ export class ExpressStore implements CallReportingLiveStore {
     const session = touched(sessionOf(this.#store.store, sessionID, record))
     return this.#unlessDestroyed(sessionID, activity, () =>
       // Only a write renews a session in a store without `touch`.
-      this.#store.hasTouch ? this.#store.touch(sessionID, session) : this.#set(sessionID, session),
+      this.#store.hasTouch ? this.#store.touch(sessionID, session) : this.#set(sessionID, session, []),
     )
   }
 
@@ -191,17 +199,20 @@ export class ExpressStore implements CallReportingLiveStore {
   }
 
   /* Marks its own call: a store is called at once, and its observer tells of the call before it returns. */
-  #set(sessionID: string, session: Session & SessionData): Promise<void> {
-    this.#isSetting = true
+  #set(sessionID: string, session: Session & SessionData, calls: StoreCall[]): Promise<void> {
+    this.#setting = calls
     try {
       return this.#store.set(sessionID, session)
     } finally {
-      this.#isSetting = false
+      this.#setting = undefined
     }
   }
 
   readonly #onCall = (call: StoreCall): void => {
-    if (this.#isSetting) this.#ownSets.add(call)
+    if (this.#setting !== undefined) {
+      this.#ownSets.add(call)
+      this.#setting.push(call)
+    }
     this.#activity.note(call)
     const { sessionID } = call
     if (sessionID !== undefined && !this.#activity.isWatched(sessionID)) return

@@ -17,6 +17,9 @@ export function checkOpen(world: World): void {
   const { isLive, revalidateMs, worstMs, jumps } = world.weather
   const callMs = 2 * worstMs
   const now = performance.now()
+  const sockets = new Map<string, number>()
+  for (const { id } of world.open) sockets.set(id, (sockets.get(id) ?? 0) + 1)
+  if (Math.max(...sockets.values()) > world.weather.maxSocketsPerSession) world.say('more sockets than there may be')
   for (const { id, context, openedAt } of world.open) {
     const row = world.database.read(id)
     if (isLive && row !== undefined && world.outages.length === 0) {
@@ -72,8 +75,8 @@ export function checkRest(world: World): void {
     sockets: open.length,
     sessions: new Set(open.map(({ id }) => id)).size,
     users: world.weather.identifies ? new Set(open.flatMap(({ context }) => context.session.user ?? [])).size : 0,
-    accepted: world.members.length,
-    ended: world.members.length - open.length,
+    accepted: world.members.length + world.anonymous,
+    ended: world.members.length - open.length + world.notAccepted,
     refused: world.refusals,
     // A touch that failed, or was too late: of the store, nothing else is a fault.
     faults: world.faults.filter((fault) => fault instanceof StoreUnavailableError).length,
@@ -110,7 +113,8 @@ function checkEnds(world: World, { id, context, ends, hasLeft, openedAt }: Membe
         world.say('unverified without a reason')
       break
     case 'disconnected':
-      if (!world.disconnected.has(id)) world.say('disconnected without a reason')
+      if (!world.disconnected.has(id) && world.weather.maxSocketsPerSession === Infinity)
+        world.say('disconnected without a reason')
       break
     case 'closed':
       if (!hasLeft) world.say('closed by nobody')
@@ -160,6 +164,8 @@ export function checkRefusal(world: World, id: string, reason: RefusalReason, fr
         return world.isGone(id) || world.database.datedAt.get(id)! >= from
       case 'shutting-down':
         return world.isClosing
+      case 'too-many-sockets':
+        return world.weather.maxSocketsPerSession < Infinity
       case 'forbidden':
         return (
           world.everSuspended.has(id) ||

@@ -34,6 +34,9 @@ interface Weather {
   /** Sessions have users, by what is in them. */
   readonly identifies: boolean
   readonly rolling: boolean
+  /** Who has no session is let in without one. */
+  readonly acceptsAnonymous: boolean
+  readonly maxSocketsPerSession: number
   readonly keepAlive: 'messages' | 'connected' | 'never'
   readonly revalidateMs: number
   readonly maxAgeMs: number
@@ -53,6 +56,8 @@ function weatherOf(random: Random): Weather {
     reauthorizeMs: random.one([Infinity, Infinity, 10_000]),
     identifies: random.share() < 0.5,
     rolling: random.share() < 0.25,
+    acceptsAnonymous: random.share() < 0.25,
+    maxSocketsPerSession: random.one([Infinity, Infinity, 2]),
     keepAlive: random.one(['messages', 'connected', 'never']),
     revalidateMs: random.one([10_000, 30_000]),
     maxAgeMs: random.one([6_000, 20_000, 60_000, 600_000]),
@@ -108,6 +113,10 @@ export class World {
   readonly createdAt = new Map<string, number>()
   isClosing = false
   refusals = 0
+  /** How many were ended by their `bind`. */
+  notAccepted = 0
+  /** How many were let in without a session. */
+  anonymous = 0
   faults: unknown[] = []
   logins = 0
 
@@ -127,17 +136,19 @@ export class World {
         ...(weather.reauthorizeMs < Infinity && { reauthorizeMs: weather.reauthorizeMs }),
       }),
       ...(weather.identifies && { identify: ({ user }) => user }),
+      anonymous: weather.acceptsAnonymous ? 'accept' : 'refuse',
+      maxSocketsPerSession: weather.maxSocketsPerSession,
       keepAlive: weather.keepAlive,
       revalidateMs: weather.revalidateMs,
       unverifiedMs,
     })
     this.bridge.on('fault', (fault) => this.faults.push(fault))
     this.bridge.on('refuse', () => (this.refusals += 1))
-    this.bridge.on('accept', (context) => this.#accepted(context!))
+    this.bridge.on('accept', (context) => context === undefined || this.#accepted(context))
     this.bridge.setMaxListeners(0)
     this.wss.setMaxListeners(0)
-    this.wss.on('connection', (ws: WebSocket, _request: unknown, context: SessionContext) => {
-      ws.on('message', () => checkHandled(this, context))
+    this.wss.on('connection', (ws: WebSocket, _request: unknown, context: SessionContext | undefined) => {
+      if (context !== undefined) ws.on('message', () => checkHandled(this, context))
     })
     for (let count = 0; count < 4; count += 1) this.logIn()
   }
@@ -194,8 +205,14 @@ export class World {
       checkRefusal(this, id, verdict.refusal.reason, from)
       return
     }
+    if (verdict.context === undefined) {
+      checkRefusal(this, id, 'no-session', from)
+      return
+    }
     await this.#while(this.random.one([0, 0, 300, 8_000]))
-    this.bridge.bind(verdict.context!, new PlainConnection())
+    this.bridge.bind(verdict.context, new PlainConnection())
+    const { ended } = verdict.context
+    if (ended !== undefined && !this.members.some(({ context }) => context === verdict.context)) this.notAccepted += 1
   }
 
   /** An upgrade without a port. */
@@ -211,7 +228,13 @@ export class World {
     Object.assign(request, { method: 'GET', url: '/', httpVersionMajor: 1, httpVersionMinor: 1 })
     const answered = new Promise<RefusalReason | undefined>((resolve) => {
       this.bridge.on('refuse', (refusal, refused) => refused === request && resolve(refusal.reason))
-      this.wss.on('connection', (_ws, accepted) => accepted === request && resolve(undefined))
+      this.wss.on('connection', (ws: WebSocket, accepted: unknown, context: SessionContext | undefined) => {
+        if (accepted !== request) return
+        if (context !== undefined) return resolve(undefined)
+        this.anonymous += 1
+        ws.terminate()
+        resolve('no-session')
+      })
     })
     this.bridge.handleUpgrade(this.wss, request, socket, Buffer.alloc(0))
     const reason = await answered

@@ -270,6 +270,54 @@ describe('update()', () => {
     expect(await second).toMatchObject({ views: 1 })
   })
 
+  describe('that was given up, and is written all the same,', () => {
+    async function startSlow() {
+      const pass = stopClocks()
+      const { store, hold } = gatedStore(new MemoryStore())
+      const { bridge, bind } = startBridge({
+        store,
+        handshakeTimeoutMs: 500,
+        revalidateMs: 1_000_000,
+        keepAlive: 'never',
+      })
+      store.set('id', record({ views: 0 }))
+      const { context } = await bind('id')
+      await rest()
+      return { pass, hold, bridge, context }
+    }
+
+    it('is seen when it is done, where the store was slow to write', async () => {
+      const { pass, hold, context } = await startSlow()
+      const read = hold('get')
+      const write = hold('set')
+      const updating = expect(context.update(increment)).rejects.toThrow(StoreUnavailableError)
+      await pass(300, 100)
+      read.open()
+      await pass(300, 100)
+      await updating
+      expect(context.session.views).toBe(0)
+      write.open()
+      await rest()
+      expect(context.session.views).toBe(1)
+    })
+
+    it('is seen when it is done, where it had waited for another update', async () => {
+      const { pass, hold, bridge, context } = await startSlow()
+      const reads = [hold('get'), hold('get')] as const
+      const first = bridge.update('id', () => undefined)
+      const second = expect(bridge.update('id', increment)).rejects.toThrow(StoreUnavailableError)
+      await pass(300, 100)
+      reads[0].open()
+      await first
+      await reads[1].arrived
+      await pass(300, 100)
+      await second
+      reads[1].open()
+      await rest()
+      expect(context.session.views).toBe(1)
+    })
+  })
+
   it('does not mix up what it read with a write of its own', async () => {
     const live = new ByHandLiveStore()
     const { bind } = startBridge({ live })
