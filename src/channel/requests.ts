@@ -103,6 +103,7 @@ class OpenRequest {
   readonly #byNode = new Map<string, readonly unknown[]>()
   readonly #deadline: NodeJS.Timeout
   #settling: NodeJS.Timeout | undefined
+  #isSettled = false
   #isOver = false
   #resolve!: (answers: Answers) => void
 
@@ -123,12 +124,12 @@ class OpenRequest {
     if (settlesInMs <= 0) {
       this.#askedAt = now
       // There may be no other process.
-      this.#finishIfComplete()
+      this.#settled()
       return true
     }
     // A process that has just come does not know yet who is there: whoever says so in time is waited for.
     this.#settling = setTimeout(() => {
-      this.#finishIfComplete()
+      this.#settled()
     }, settlesInMs)
     return true
   }
@@ -142,11 +143,17 @@ class OpenRequest {
         Array.from({ length: count }, (_, at) => parts.get(at)),
       )
     }
-    if (this.#roster.settledAt <= performance.now()) this.#finishIfComplete()
+    if (this.#isSettled) this.#finishIfComplete()
   }
 
   fail(): void {
     this.#finish(false)
+  }
+
+  /* It is known who is asked. No clock is looked at for that later: a timer may be early, and the channel may be opened anew. */
+  #settled(): void {
+    this.#isSettled = true
+    this.#finishIfComplete()
   }
 
   #finishIfComplete(): void {

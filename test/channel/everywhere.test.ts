@@ -77,6 +77,18 @@ describe('everywhere', () => {
     expect(hub.traffic.join()).not.toContain(sessionID)
   })
 
+  it('has all answers as soon as they have come, though the channel is opened anew meanwhile', async () => {
+    const hub = createHub()
+    const one = started(hub, [connection('a', 'ada')])
+    const two = started(hub)
+    await two.everywhere.reauthorize()
+    one.local.reauthorize = () => {
+      two.gap()
+      return 1
+    }
+    expect(await two.everywhere.reauthorize()).toEqual({ count: 1, nodes: 2, complete: true })
+  })
+
   it('asks authorize of all, of a user and of a session again on every process', async () => {
     const hub = createHub()
     const one = started(hub, [connection('a', 'ada'), connection('b', 'eve')])
