@@ -32,15 +32,13 @@ describe('with an open socket', () => {
   it('an HTTP request that changes nothing costs one read and one touch', async () => {
     const { app, cookie, context, counts } = await start()
     const before = context.session.cookie.expires
-    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 5_000 })
-    try {
-      await app.call('GET', '/me', cookie)
-    } finally {
-      vi.useRealTimers()
-    }
+    // A date that is less than a second later is shown as the same.
+    const begunAt = Date.now()
+    await until(() => Date.now() > begunAt + 1_100)
+    await app.call('GET', '/me', cookie)
     expect(await counts()).toEqual({ get: 1, touch: 1 })
     // The touch told its expiry itself.
-    expect(Date.parse(context.session.cookie.expires!)).toBeGreaterThan(Date.parse(before!) + 4_000)
+    expect(Date.parse(context.session.cookie.expires!)).toBeGreaterThan(Date.parse(before!))
   })
 
   it('an HTTP request that changes the session costs two reads and one write', async () => {
