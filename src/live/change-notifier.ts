@@ -149,7 +149,10 @@ export class ChangeNotifier {
     }
     if (!reauthorization.permit(context)) return this.#ask(live, context)
     holds.release(live, context)
-    this.#settle(live)
+    // A handler that has had its messages now may have ended the session.
+    if (live.reauthorization?.isOver !== true) return
+    live.reauthorization = undefined
+    this.#listener.authorizeSettled(live)
   }
 
   #failed(live: LiveSession, context: Context, error: unknown): void {
@@ -162,12 +165,6 @@ export class ChangeNotifier {
     holds.hold(context)
     if (!reauthorization.fail(context)) return this.#ask(live, context)
     this.#listener.authorizeFailed(live)
-  }
-
-  #settle(live: LiveSession): void {
-    if (live.reauthorization?.isOver !== true) return
-    live.reauthorization = undefined
-    this.#listener.authorizeSettled(live)
   }
 }
 
